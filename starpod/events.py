@@ -1,0 +1,50 @@
+"""The event bus: services publish what happened, sockets and channels subscribe with a filter. It knows no event type."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+Listener = Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigReloaded:
+    """A new configuration is in force; `changed` lists the dotted keys whose values differ from before."""
+
+    changed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigRejected:
+    """A config file was edited into something unusable; the old configuration stays in force."""
+
+    reason: str
+
+
+class EventBus:
+    """Synchronous fan-out on the event loop. A listener must return at once; a failing one never stops the others."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[int, tuple[type | tuple[type, ...], Listener]] = {}
+        self._next_id = 0
+
+    def subscribe(self, kinds: type | tuple[type, ...], listener: Listener) -> Callable[[], None]:
+        """Call `listener` with every event that is an instance of `kinds`; the returned function ends that."""
+        self._next_id += 1
+        key = self._next_id
+        self._listeners[key] = (kinds, listener)
+        return lambda: self._listeners.pop(key, None) and None
+
+    def publish(self, event: object) -> None:
+        """Hand `event` to its listeners. Having none is not an error."""
+        for kinds, listener in list(self._listeners.values()):
+            if isinstance(event, kinds):
+                try:
+                    listener(event)
+                except Exception:
+                    logger.exception("a listener failed on %s", type(event).__name__)
