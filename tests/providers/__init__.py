@@ -1,0 +1,1 @@
+"""Scripted model providers: real HTTP servers that the real SDKs talk to."""
