@@ -1,0 +1,96 @@
+"""Packaging: what is installed, with which libraries, and where the shipped folders go (`<prefix>/share/starpod/`)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+MODELS = "pydantic-ai-slim[{extras}]>=2.68,<3"
+
+
+def version() -> str:
+    """The version that `starpod/__init__.py` states, read without importing it."""
+    text = (ROOT / "starpod" / "__init__.py").read_text(encoding="utf-8")
+    found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if found is None:
+        raise SystemExit("starpod/__init__.py states no __version__")
+    return found[1]
+
+
+def shipped(source: str, name: str) -> list[tuple[str, list[str]]]:
+    """Every file below `source`, to be installed below `share/starpod/<name>`; nothing when that folder was not built."""
+    folders: dict[str, list[str]] = {}
+    for file in sorted((ROOT / source).rglob("*")):
+        if file.is_file():
+            below = file.parent.relative_to(ROOT / source)
+            target = (Path("share") / "starpod" / name / below).as_posix()
+            folders.setdefault(target, []).append(file.relative_to(ROOT).as_posix())
+    return list(folders.items())
+
+
+setup(
+    name="starpod",
+    version=version(),
+    description="A self-hosted gateway for a personal AI agent",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="Starpod authors",
+    license="MIT",
+    license_files=["LICENSE"],
+    python_requires=">=3.11",
+    # Stated although it is the default: an editable install is then one path entry instead of an import hook.
+    package_dir={"": "."},
+    packages=find_packages(include=["starpod", "starpod.*", "handlers", "handlers.*"]),
+    package_data={"": ["*.toml", "py.typed"]},
+    data_files=[*shipped("conf", "conf"), *shipped("static", "static"), *shipped("site", "docs")],
+    install_requires=[
+        "tornado>=6.6,<7",
+        "peewee>=4.5,<5",
+        "tomlkit>=0.15,<1",
+        "watchdog>=7.1,<8",
+        "pyyaml>=6.0,<7",
+        "pydantic>=2.14,<3",
+        MODELS.format(extras="openai,anthropic"),
+        "genai-prices>=0.2,<1",
+        "httpx2>=2.16,<3",
+        "argon2-cffi>=25.1,<26",
+        "cryptography>=50.0,<51",
+        "typer>=0.29,<1",
+        "rich>=15.0,<16",
+        "psutil>=7.2,<8",
+        "tzdata>=2026.1",
+        'uvloop>=0.23,<1; platform_system != "Windows" and platform_python_implementation == "CPython"',
+    ],
+    extras_require={
+        "google": [MODELS.format(extras="google")],
+        "bedrock": [MODELS.format(extras="bedrock")],
+        "mcp": [MODELS.format(extras="mcp")],
+        "docs": ["mkdocs-material>=9.8,<10"],
+        "dev": [
+            "pytest>=9.2,<10",
+            "pytest-tornado>=0.8.1,<0.9",
+            "setuptools>=77,<81",  # pytest-tornado imports pkg_resources, which later versions no longer have
+            "hypothesis>=6.170,<7",
+            "ruff>=0.17.6,<0.18",
+            "mypy>=2.4,<3",
+            "types-PyYAML>=6.0",
+            "types-psutil>=7.2",
+            "build>=1.6,<2",
+        ],
+    },
+    entry_points={"console_scripts": ["starpod = starpod.cli:main"]},
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Framework :: AsyncIO",
+        "Intended Audience :: End Users/Desktop",
+        "Operating System :: OS Independent",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3 :: Only",
+        "Topic :: Communications :: Chat",
+        "Typing :: Typed",
+    ],
+)
