@@ -21,7 +21,12 @@ class AnthropicEncoder(Encoder):
         self._index = -1
         self._open = False
         self._called = False
-        message = {**self._message(), "content": [], "stop_reason": None, "usage": {**self._usage(), "output_tokens": 1}}
+        message = {
+            **self._message(),
+            "content": [],
+            "stop_reason": None,
+            "usage": {**self._usage(), "output_tokens": 1},
+        }
         return [event("message_start", message=message), event("ping")]
 
     def text(self, piece: str) -> list[str]:
@@ -42,7 +47,8 @@ class AnthropicEncoder(Encoder):
         self._called = True
         half = len(step.arguments) // 2
         deltas = [
-            self._delta_at(1, {"type": "input_json_delta", "partial_json": part}) for part in (step.arguments[:half], step.arguments[half:])
+            self._delta_at(1, {"type": "input_json_delta", "partial_json": part})
+            for part in (step.arguments[:half], step.arguments[half:])
         ]
         return self._block({"type": "tool_use", "id": step.call_id, "name": step.name, "input": {}}, deltas)
 
@@ -51,13 +57,19 @@ class AnthropicEncoder(Encoder):
 
     def end(self) -> list[str]:
         stop = {"stop_reason": "tool_use" if self._called else "end_turn", "stop_sequence": None}
-        return [*self._close(), event("message_delta", delta=stop, usage={"output_tokens": self.reply.usage.output}), event("message_stop")]
+        return [
+            *self._close(),
+            event("message_delta", delta=stop, usage={"output_tokens": self.reply.usage.output}),
+            event("message_stop"),
+        ]
 
     def whole(self) -> dict[str, Any]:
         content: list[dict[str, Any]] = []
         for step in self.reply.steps:
             if isinstance(step, CallTool):
-                content.append({"type": "tool_use", "id": step.call_id, "name": step.name, "input": json.loads(step.arguments)})
+                content.append(
+                    {"type": "tool_use", "id": step.call_id, "name": step.name, "input": json.loads(step.arguments)}
+                )
         if self.reply.text:
             content.insert(0, {"type": "text", "text": self.reply.text})
         reason = "tool_use" if any(isinstance(step, CallTool) for step in self.reply.steps) else "end_turn"

@@ -27,7 +27,12 @@ class OpenAIEncoder(Encoder):
     def call(self, step: CallTool) -> list[str]:
         index, half = self._calls, len(step.arguments) // 2
         self._calls += 1
-        head = {"index": index, "id": step.call_id, "type": "function", "function": {"name": step.name, "arguments": step.arguments[:half]}}
+        head = {
+            "index": index,
+            "id": step.call_id,
+            "type": "function",
+            "function": {"name": step.name, "arguments": step.arguments[:half]},
+        }
         tail = {"index": index, "function": {"arguments": step.arguments[half:]}}
         return [self._chunk({"tool_calls": [head]}), self._chunk({"tool_calls": [tail]})]
 
@@ -36,7 +41,11 @@ class OpenAIEncoder(Encoder):
 
     def end(self) -> list[str]:
         usage = self._body(choices=[], usage=openai_usage(self.reply.usage))
-        return [self._chunk({}, "tool_calls" if self._calls else "stop"), f"data: {encode(usage)}\n\n", "data: [DONE]\n\n"]
+        return [
+            self._chunk({}, "tool_calls" if self._calls else "stop"),
+            f"data: {encode(usage)}\n\n",
+            "data: [DONE]\n\n",
+        ]
 
     def whole(self) -> dict[str, Any]:
         calls = [
@@ -59,7 +68,13 @@ class OpenAIEncoder(Encoder):
         return f"data: {encode(self._body(choices=[{'index': 0, 'delta': delta, 'finish_reason': finish}]))}\n\n"
 
     def _body(self, **fields: Any) -> dict[str, Any]:
-        return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_700_000_000, "model": self.model, **fields}
+        return {
+            "id": "chatcmpl-1",
+            "object": "chat.completion.chunk",
+            "created": 1_700_000_000,
+            "model": self.model,
+            **fields,
+        }
 
 
 def openai_usage(usage: Usage) -> dict[str, Any]:
