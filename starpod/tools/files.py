@@ -69,7 +69,7 @@ class FileListArguments(_Arguments):
 def read(context: ToolContext, arguments: ReadArguments) -> ToolOutput:
     """The lines from `offset` on, each with its number, or the image. Cut lines and left out ones are told."""
     path = resolve(context.home, arguments.file_path)
-    with homes.explained(arguments.file_path), open(homes.open_file(context.home, path), "rb") as file:
+    with homes.explained(arguments.file_path), os.fdopen(homes.open_file(context.home, path), "rb") as file:
         head = file.read(_SNIFF_BYTES)
         if media_type := _image_type(head):
             return _image(arguments.file_path, file, media_type)
@@ -81,7 +81,7 @@ def read(context: ToolContext, arguments: ReadArguments) -> ToolOutput:
 def file_read(context: ToolContext, arguments: PathArguments) -> str:
     """The text as it is; only its beginning when it is too long for one result."""
     path = resolve(context.home, arguments.path)
-    with homes.explained(arguments.path), open(homes.open_file(context.home, path), "rb") as file:
+    with homes.explained(arguments.path), os.fdopen(homes.open_file(context.home, path), "rb") as file:
         data = file.read(MAX_TEXT_BYTES + 1)
     _refuse_binary(arguments.path, data[:_SNIFF_BYTES])
     text = data[:MAX_TEXT_BYTES].decode(errors="replace")
@@ -247,7 +247,7 @@ def _line(file: BinaryIO) -> str:
 
 def _editable(context: ToolContext, name: str) -> str:
     path = resolve(context.home, name)
-    with open(homes.open_file(context.home, path), "rb") as file:
+    with os.fdopen(homes.open_file(context.home, path), "rb") as file:
         data = file.read(MAX_EDIT_BYTES + 1)
     if len(data) > MAX_EDIT_BYTES:
         raise ToolFailure(f"'{name}' is larger than {MAX_EDIT_BYTES // 1_048_576} MB and cannot be edited.")

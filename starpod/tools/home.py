@@ -100,7 +100,7 @@ def write_file(home: Path, path: Path, data: bytes) -> bool:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         descriptor = os.open(temporary, flags, 0o644 if mode is None else stat.S_IMODE(mode), dir_fd=directory)
         try:
-            with open(descriptor, "wb") as file:
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(descriptor)
@@ -117,7 +117,7 @@ def append_file(home: Path, path: Path, data: bytes) -> None:
     with _parent(home, path, create=True) as directory:
         _writable_mode(home, path, directory)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        with open(os.open(path.name, flags, 0o644, dir_fd=directory), "ab") as file:
+        with os.fdopen(os.open(path.name, flags, 0o644, dir_fd=directory), "ab") as file:
             file.write(data)
 
 
@@ -152,7 +152,7 @@ def _wanted(base: Path, path: str) -> Path:
         raise ToolFailure(f"The path is too long: at most {MAX_NAME_BYTES} bytes a name and {MAX_PATH_BYTES} in all.")
     if path == "~" or path.startswith("~/"):
         path = "." + path[1:]
-    if os.path.isabs(path):
+    if path.startswith("/"):
         return Path(path)
     if os.path.normpath(path).split("/")[0] == "..":
         raise _outside(path)
@@ -178,7 +178,7 @@ def _parent(home: Path, path: Path, *, create: bool = False) -> Iterator[int]:
     """A descriptor of the directory that holds the resolved `path`, reached from the home without following any link."""
     base = Path(os.path.realpath(home))
     if create:
-        os.makedirs(base, exist_ok=True)
+        base.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(base, _DIRECTORY)
     try:
         for name in path.relative_to(base).parts[:-1]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -198,7 +199,7 @@ def _searched(
     context: ToolContext, file: walk.Found, pattern: regex.Pattern[str], budget: walk.Budget
 ) -> Iterator[_Line]:
     try:
-        with open(homes.open_file(context.home, file.path), "rb") as opened:
+        with os.fdopen(homes.open_file(context.home, file.path), "rb") as opened:
             data = opened.read(MAX_FILE_BYTES + 1)
     except (OSError, ToolFailure):  # gone, locked or replaced by something else since the walk saw it
         return
