@@ -137,7 +137,7 @@ class ReplyHandler(tornado.web.RequestHandler):
         assert connection is not None
         self._stream_out = connection.stream  # type: ignore[attr-defined]
         self._stream_out.set_nodelay(True)
-        headers = HTTPHeaders({"Content-Type": "text/event-stream", "Transfer-Encoding": "chunked"})
+        headers = HTTPHeaders({"Content-Type": "text/event-stream"})
         await connection.write_headers(ResponseStartLine("HTTP/1.1", 200, "OK"), headers)
         self._send(*encoder.start())
         for step in encoder.reply.steps:
@@ -146,7 +146,6 @@ class ReplyHandler(tornado.web.RequestHandler):
             if not await self._play(encoder, step):
                 return
         self._send(*encoder.end())
-        await self._stream_out.write(b"0\r\n\r\n")
         self._finished = True
         connection.finish()
 
