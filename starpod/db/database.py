@@ -85,7 +85,9 @@ class Database:
         if isinstance(error, peewee.IntegrityError):
             return error
         if "locked" in text or "busy" in text:
-            return Unavailable("The database is locked by another process. Close that process or try again in a moment.")
+            return Unavailable(
+                "The database is locked by another process. Close that process or try again in a moment."
+            )
         if "full" in text or "disk I/O" in text:
             return Unavailable("The disk that holds the database is full or failing. Free some space, then try again.")
         if "readonly" in text or "unable to open" in text:

@@ -59,7 +59,9 @@ STATEMENTS = (
         session_id TEXT NOT NULL REFERENCES session_metadata (id) ON DELETE CASCADE,
         turn_id TEXT REFERENCES turns (id) ON DELETE SET NULL,
         role TEXT NOT NULL CHECK (role IN ('user', 'assistant', 'tool_use', 'tool_result')),
-        content TEXT NOT NULL, timestamp TEXT NOT NULL)""",
+        content TEXT NOT NULL, timestamp TEXT NOT NULL,
+        -- A user's message that the model's history does not hold yet.
+        is_pending INTEGER NOT NULL DEFAULT 0)""",
     "CREATE INDEX session_messages_session ON session_messages (session_id, id)",
     "CREATE INDEX session_messages_turn ON session_messages (turn_id)",
     # A follow-up that was injected into a running turn, or any other message sent twice, is known by its id.

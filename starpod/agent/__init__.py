@@ -1,0 +1,1 @@
+"""The agent: turns, models, prompt, history. It knows nothing of HTTP."""

@@ -1,0 +1,275 @@
+"""Runs one turn: model call, tools, model call, ... until the answer stands. Every step is stored before the next begins."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starpod.agent import history, store
+from starpod.agent.compaction import Compactor, PromptSize
+from starpod.agent.history import History
+from starpod.agent.journal import Journal
+from starpod.agent.model_calls import ModelCalls
+from starpod.agent.prompt import Prompts
+from starpod.agent.tool_calls import arguments_of, run_tool_calls
+from starpod.agent.turn import FollowUp, Turn
+from starpod.agent.types import (
+    AttachmentSent,
+    ContextCompacted,
+    StreamEnded,
+    StreamStarted,
+    ToolReturned,
+    ToolUsed,
+    TurnState,
+    UsageRow,
+)
+from starpod.clock import Clock
+from starpod.config.schema import Config
+from starpod.db.database import Database
+from starpod.errors import StarpodError
+from starpod.tools.types import ToolContext
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelRequestPart, ModelResponse
+    from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.toolsets import AbstractToolset
+
+    from starpod.agent.models import ChosenModel
+
+logger = logging.getLogger(__name__)
+
+MAX_TURNS_REACHED = "The limit of {} tool rounds for one message was reached."
+
+
+@dataclass(slots=True)
+class _Run:
+    """The working state of one turn."""
+
+    turn: Turn
+    chosen: ChosenModel
+    history: History
+    parameters: ModelRequestParameters
+    context: Any
+    tools: dict[str, Any]
+    size: PromptSize
+
+
+class Runner:
+    """Drives turns; owns no turn and no task."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        journal: Journal,
+        calls: ModelCalls,
+        prompts: Prompts,
+        compactor: Compactor,
+        toolset: Callable[[Config], AbstractToolset[ToolContext]],
+        tool_context: Callable[[Turn], ToolContext],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._journal = journal
+        self._calls = calls
+        self._prompts = prompts
+        self._compactor = compactor
+        self._toolset = toolset
+        self._tool_context = tool_context
+
+    async def run(self, turn: Turn) -> None:
+        """Run a turn to its end, whatever that is. The turn's `end` event is always published and its state always stored."""
+        turn.publish(StreamStarted())
+        try:
+            await self._converse(turn)
+        except asyncio.CancelledError:
+            if turn.state == "completed":
+                return
+            await self._cut_short(turn, "stopped" if turn.stop_requested else "interrupted", None)
+        except Exception as error:
+            text = str(error) if isinstance(error, StarpodError) else self._calls.explain(error)
+            await self._cut_short(turn, "failed", text)
+
+    async def _converse(self, turn: Turn) -> None:
+        run = await self._start(turn)
+        while turn.num_turns < turn.config.max_turns:
+            if await self._compactor.shrink(turn, run.history, run.size):
+                turn.publish(ContextCompacted(len(run.history.messages)))
+            response = await self._calls.stream(
+                turn, run.chosen, run.history.messages, run.parameters, input_estimate=run.size.tokens
+            )
+            calls = list(response.tool_calls)
+            is_final = not calls and not turn.follow_ups
+            if is_final:
+                turn.is_accepting = False
+                turn.state = "completed"
+            await self._keep_response(run, response, is_final=is_final)
+            if is_final:
+                await self._finish(turn)
+                return
+            parts = await self._use_tools(run, response) if calls else []
+            await self._keep_request(run, parts)
+        await self._cut_short(turn, "failed", MAX_TURNS_REACHED.format(turn.config.max_turns))
+
+    async def _start(self, turn: Turn) -> _Run:
+        from pydantic_ai import RunContext
+        from pydantic_ai.usage import RunUsage
+
+        assert turn.begun is not None
+        chosen = self._calls.resolve(turn)
+        size = PromptSize(sum(len(message) for _, message in turn.begun.rows) // 4)
+        past = history.load(turn.begun.rows, turn.begun.summary)
+        turn.begun = None
+        toolset = self._toolset(turn.config)
+        context: RunContext[ToolContext] = RunContext(
+            deps=self._tool_context(turn), model=chosen.model, usage=RunUsage()
+        )
+        tools = await toolset.get_tools(context)
+        prompt = await self._prompts.build(turn)
+        turn.is_accepting = True
+        parameters = self._calls.parameters(prompt, tools)
+        return _Run(turn, chosen, past, parameters, context, dict(tools), size)
+
+    async def _keep_response(self, run: _Run, response: ModelResponse, *, is_final: bool) -> None:
+        turn = run.turn
+        text = "\n".join(part.content for part in response.parts if part.part_kind == "text" and part.content)
+        usage = self._calls.usage_of(run.chosen, response)
+        run.size.tokens = usage.input_tokens + usage.cache_read + usage.cache_write + usage.output_tokens
+        self._journal.discard(turn.id)
+        row_id = await self._database.run(
+            store.save_response,
+            session_id=turn.session_id,
+            turn_id=turn.id,
+            text=text,
+            tool_calls=[(call.tool_call_id, call.tool_name, arguments_of(call)) for call in response.tool_calls],
+            message_json=history.dump(response),
+            usage=usage,
+            num_turns=turn.num_turns,
+            is_final=is_final,
+            now=self._clock.now(),
+        )
+        turn.book(usage)
+        turn.call = None
+        if text:
+            turn.texts.append(text)
+        run.history.append(row_id, response)
+
+    async def _use_tools(self, run: _Run, response: ModelResponse) -> list[ModelRequestPart]:
+        turn = run.turn
+        turn.num_turns += 1
+        for call in response.tool_calls:
+            turn.publish(ToolUsed(call.tool_call_id, call.tool_name, arguments_of(call)))
+        parts: dict[str, ModelRequestPart] = {}
+        results = run_tool_calls(
+            response.tool_calls,
+            self._toolset(turn.config),
+            run.tools,
+            run.context,
+            max_bytes=turn.config.compaction.max_tool_result_bytes,
+        )
+        async for result in results:
+            call_id = result.part.tool_call_id
+            parts[call_id] = result.part
+            await self._database.run(
+                store.save_tool_result,
+                session_id=turn.session_id,
+                turn_id=turn.id,
+                call_id=call_id,
+                content=result.content,
+                is_error=result.is_error,
+                now=self._clock.now(),
+            )
+            turn.publish(ToolReturned(call_id, result.content, result.is_error))
+        return [parts[call.tool_call_id] for call in response.tool_calls]
+
+    async def _keep_request(self, run: _Run, parts: list[ModelRequestPart]) -> None:
+        """Put together what the model hears next: tool results, then the follow-ups that came meanwhile."""
+        from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelRequest
+
+        turn = run.turn
+        taken: list[FollowUp] = turn.follow_ups
+        turn.follow_ups = []
+        for follow_up in taken:
+            message = ModelMessagesTypeAdapter.validate_json(f"[{follow_up.user_json}]")[0]
+            assert isinstance(message, ModelRequest)
+            parts.extend(message.parts)
+        request = ModelRequest(parts=parts)
+        row_id = await self._database.run(
+            store.save_request,
+            session_id=turn.session_id,
+            turn_id=turn.id,
+            message_json=history.dump(request),
+            message_ids=[follow_up.message_id for follow_up in taken],
+            now=self._clock.now(),
+        )
+        run.history.append(row_id, request)
+
+    async def _finish(self, turn: Turn) -> None:
+        turn.publish(self._ended(turn))
+        for file in turn.outgoing:
+            try:
+                data = await asyncio.to_thread(lambda path=file.path: base64.b64encode(path.read_bytes()).decode())
+            except OSError:
+                logger.warning("an attached file was gone before it could be sent")
+                continue
+            await self._database.run(
+                store.save_attachment,
+                session_id=turn.session_id,
+                turn_id=turn.id,
+                direction="out",
+                name=file.file_name,
+                mime_type=file.mime_type,
+                size_bytes=file.size_bytes,
+                path=str(file.path),
+                now=self._clock.now(),
+            )
+            turn.publish(AttachmentSent(file.file_name, file.mime_type, data))
+
+    async def _cut_short(self, turn: Turn, state: TurnState, error: str | None) -> None:
+        """End a turn that did not complete, keeping what it said, what it cost and what waits to be heard."""
+        turn.is_accepting = False
+        turn.state = state
+        turn.error = error
+        usage: UsageRow | None = None
+        try:
+            usage = self._calls.usage_of_cut(turn)
+            await self._journal.flush()
+            said = await self._database.run(
+                store.settle,
+                turn_id=turn.id,
+                state=state,
+                error=error,
+                num_turns=turn.num_turns,
+                usage=usage,
+                now=self._clock.now(),
+            )
+            if said:
+                turn.texts.append(said)
+        except StarpodError as failure:
+            logger.warning("the end of turn %s could not be stored: %s", turn.id, failure)
+            turn.error = error or str(failure)
+        if usage is not None:
+            turn.book(usage)
+        await self._finish(turn)
+
+    def _ended(self, turn: Turn) -> StreamEnded:
+        usage = turn.usage
+        turn.end = StreamEnded(
+            num_turns=turn.num_turns,
+            cost_usd=round(usage.cost_usd, 10),
+            input_tokens=usage.input_tokens + usage.cache_read + usage.cache_write,
+            output_tokens=usage.output_tokens,
+            cache_read_input_tokens=usage.cache_read,
+            cache_creation_input_tokens=usage.cache_write,
+            is_error=turn.state in ("failed", "interrupted"),
+            errors=(turn.error,) if turn.error else (),
+            stopped=turn.state == "stopped",
+            interrupted=turn.state == "interrupted",
+            model=usage.model or turn.request.model,
+        )
+        return turn.end

@@ -1,0 +1,254 @@
+"""The agent as the rest of the gateway sees it: send it a message, follow or stop a turn. Everything heavy loads on the first message."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from starpod.agent import attachments, history, store
+from starpod.agent.compaction import Compactor
+from starpod.agent.costs import Costs
+from starpod.agent.journal import Journal
+from starpod.agent.model_calls import ModelCalls
+from starpod.agent.models import Models
+from starpod.agent.prompt import Prompts
+from starpod.agent.registry import Registry
+from starpod.agent.replay import replay
+from starpod.agent.runner import Runner
+from starpod.agent.turn import Turn
+from starpod.agent.turns import Prepared, Turns
+from starpod.agent.types import Published, TurnRequest
+from starpod.clock import Clock
+from starpod.config.schema import Config
+from starpod.db.database import Database
+from starpod.errors import InvalidInput, NotFound
+from starpod.paths import Paths
+from starpod.sessions import store as sessions
+from starpod.sessions.types import AGENT_USER_IDS, Channel, Viewer
+from starpod.tasks import TaskSet
+from starpod.tools.registry import toolset
+from starpod.tools.types import ToolContext
+
+if TYPE_CHECKING:
+    from pydantic_ai.toolsets import AbstractToolset
+
+USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CLIENT_MESSAGE_ID_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A message that is stored. `turn` is None when the message was known and its turn is no longer in memory: ask `replay`."""
+
+    session_id: str
+    turn_id: str
+    turn: Turn | None
+    is_duplicate: bool
+    is_follow_up: bool
+    message_id: int
+
+
+class Agent:
+    """Owns the turn engine and what it needs. `open` before use, `close` at the end."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        paths: Paths,
+        config: Callable[[], Config],
+        environ: Callable[[], Mapping[str, str]],
+        clock: Clock,
+    ) -> None:
+        self.database = database
+        self.paths = paths
+        self._config = config
+        self._clock = clock
+        self._tasks = TaskSet("agent")
+        self._toolset: AbstractToolset[ToolContext] | None = None
+        registry = Registry.load(paths.config_dir / "models.toml")
+        self.models = Models(config, environ, registry)
+        self._journal = Journal(database, self._tasks)
+        calls = ModelCalls(self.models, Costs(registry), self._journal)
+        runner = Runner(
+            database=database,
+            clock=clock,
+            journal=self._journal,
+            calls=calls,
+            prompts=Prompts(paths, clock),
+            compactor=Compactor(database, clock, calls.ask),
+            toolset=self._tools,
+            tool_context=self._tool_context,
+        )
+        self.turns = Turns(database, clock, self._tasks, runner.run)
+
+    async def open(self) -> list[str]:
+        """Settle what a crash left behind; returns the ids of turns that were cut off."""
+        return await self.database.run(store.recover, self._clock.now())
+
+    async def close(self, *, grace_s: float = 0.0) -> None:
+        """Let running turns finish for `grace_s` seconds, then cut them off with what they have stored."""
+        await self.turns.close(grace_s=grace_s)
+        await self._journal.flush()
+        await self._tasks.close()
+        await self.models.aclose()
+
+    async def submit(self, request: TurnRequest) -> Submitted:
+        """Check and store a message; its turn runs by itself. Raises InvalidInput before anything is stored, Conflict, Unavailable.
+
+        When this returns, the message is on disk.
+        """
+        prepared = await self._prepare(request)
+        turn, accepted = await self.turns.submit(request, prepared)
+        if accepted.kind != "duplicate" and request.files:
+            await self._remember_files(request, prepared, accepted.session_id, turn)
+        return Submitted(
+            accepted.session_id,
+            turn.id if turn is not None else accepted.turn_id,
+            turn,
+            accepted.kind == "duplicate",
+            accepted.kind == "injected",
+            accepted.message_id,
+        )
+
+    async def find_turn(self, viewer: Viewer, session_id: str, turn_id: str | None = None) -> Turn | None:
+        """The named turn of a session, or its newest, if it is still in memory. NotFound for a session the viewer may not see."""
+        await self.require_session(viewer, session_id)
+        turn = self.turns.find(turn_id) if turn_id else self.turns.current(session_id)
+        return turn if turn is not None and turn.session_id == session_id else None
+
+    async def replay(self, viewer: Viewer, session_id: str, turn_id: str | None = None) -> list[Published]:
+        """The events of an ended turn from storage. NotFound when there is no such turn in a session of the viewer's."""
+        await self.require_session(viewer, session_id)
+        if turn_id is None:
+            turn = await self.database.read(store.find_last_turn, session_id)
+        else:
+            turn = await self.database.read(store.find_turn, turn_id)
+        if turn is None or turn.session_id != session_id:
+            raise NotFound("There is no such turn in this session")
+        rows = await self.database.read(store.turn_rows, turn.id)
+        return replay(turn, rows, await self.database.read(store.turn_usage, turn.id))
+
+    async def stop(self, viewer: Viewer, session_id: str, turn_id: str | None = None) -> bool:
+        """Stop the running turn of a session; False when nothing runs. NotFound for a session the viewer may not see."""
+        await self.require_session(viewer, session_id)
+        return self.turns.stop(session_id, turn_id)
+
+    async def require_session(self, viewer: Viewer, session_id: str) -> None:
+        """NotFound unless the viewer may see the session."""
+        if await self.database.read(sessions.find_session, session_id, viewer.owner_ids) is None:
+            raise NotFound(f"Session {session_id!r} not found")
+
+    def sweep(self) -> None:
+        """Forget what nobody can ask for any more."""
+        self.turns.sweep(self._config())
+
+    async def _prepare(self, request: TurnRequest) -> Prepared:
+        config = self._config()
+        _check_request(request)
+        attachments.check([(file.file_name, len(file.data)) for file in request.files], config.attachments)
+        await self.models.warm_up()
+        model = self.models.resolve(request.model).spec
+        gap = gap_of(config, request.key.channel)
+        if not request.files:
+            return Prepared(config, history.user_json(request.text, self._clock.now()), model, (), gap)
+        home = self._home(request.key.user_id, is_admin=request.is_admin)
+        saved_as = await asyncio.to_thread(attachments.save, request.files, home, self._clock.now())
+        names = await asyncio.to_thread(attachments.recent, home)
+        user_json = await asyncio.to_thread(
+            _with_files, request, saved_as, names, shows_images=self.models.supports_vision(request.model)
+        )
+        return Prepared(config, user_json, model, saved_as, gap)
+
+    async def _remember_files(
+        self, request: TurnRequest, prepared: Prepared, session_id: str, turn: Turn | None
+    ) -> None:
+        if turn is None:
+            return
+        for file, path in zip(request.files, prepared.saved_as, strict=True):
+            await self.database.run(
+                store.save_attachment,
+                session_id=session_id,
+                turn_id=turn.id,
+                direction="in",
+                name=file.file_name,
+                mime_type=attachments.media_type(file),
+                size_bytes=len(file.data),
+                path=path,
+                now=self._clock.now(),
+            )
+
+    def _tools(self, config: Config) -> AbstractToolset[ToolContext]:
+        if self._toolset is None:
+            from starpod.tools.families import FAMILIES
+
+            self._toolset = toolset(*FAMILIES)
+        return self._toolset
+
+    def _tool_context(self, turn: Turn) -> ToolContext:
+        return ToolContext(
+            user_id=turn.user_id,
+            session_id=turn.session_id,
+            turn_id=turn.id,
+            home=self._home(turn.user_id, is_admin=turn.request.is_admin),
+            role="admin" if turn.request.is_admin else "user",
+            attach=turn.outgoing.append,
+            max_attachment_bytes=turn.config.attachments.max_file_size,
+        )
+
+    def _home(self, user_id: str, *, is_admin: bool) -> Path:
+        """Where the agent works for a person. Only admins and the agent itself share the agent's home: nobody reads another's files."""
+        if is_admin or user_id in AGENT_USER_IDS:
+            return self.paths.home_dir
+        home = self.paths.users_dir / user_id / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        return home
+
+
+def gap_of(config: Config, channel: Channel) -> timedelta | None:
+    """Silence after which a message begins a new session; None = never."""
+    match channel:
+        case "main":
+            return None
+        case "telegram" | "email" | "slack":
+            minutes: int | None = getattr(config.channels, channel).gap_minutes
+            return timedelta(minutes=minutes) if minutes is not None else None
+
+
+def _check_request(request: TurnRequest) -> None:
+    if not request.text.strip() and not request.files:
+        raise InvalidInput("The message is empty", fields={"text": "say something or attach a file"})
+    try:
+        request.text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            "The message is no valid Unicode", fields={"text": "holds half of a surrogate pair"}
+        ) from error
+    if not USER_ID.fullmatch(request.key.user_id):
+        raise InvalidInput("The user id is not usable", fields={"user_id": "use 1 to 64 letters, digits, - or _"})
+    if len(request.key.key) > CLIENT_MESSAGE_ID_LENGTH:
+        raise InvalidInput(
+            "The session key is too long",
+            fields={"channel_session_key": f"at most {CLIENT_MESSAGE_ID_LENGTH} characters"},
+        )
+    if request.client_message_id is not None and not 0 < len(request.client_message_id) <= CLIENT_MESSAGE_ID_LENGTH:
+        raise InvalidInput(
+            "The message id is not usable", fields={"client_message_id": f"1 to {CLIENT_MESSAGE_ID_LENGTH} characters"}
+        )
+
+
+def _with_files(request: TurnRequest, saved_as: tuple[str, ...], names: list[str], *, shows_images: bool) -> str:
+    """The message for the model: text, a line for each file, and images where the model can see them."""
+    from pydantic_ai.messages import BinaryContent, ModelRequest, UserContent, UserPromptPart
+
+    text = "\n\n".join(filter(None, (request.text, attachments.describe(request.files, saved_as, names))))
+    content: list[UserContent] = [text]
+    for file in request.files:
+        if shows_images and attachments.media_type(file) in attachments.IMAGE_TYPES:
+            content.append(BinaryContent(data=file.data, media_type=attachments.media_type(file)))
+    return history.dump(ModelRequest(parts=[UserPromptPart(content if len(content) > 1 else text)]))

@@ -1,0 +1,460 @@
+"""SQL of the turn engine. Each function is one transaction's work; what changes together is one function."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import peewee
+
+from starpod.agent import history
+from starpod.agent.types import StoredTurn, TurnRequest, TurnState, UsageRow
+from starpod.clock import format_time
+from starpod.errors import Conflict
+from starpod.sessions import store as sessions
+from starpod.sessions.service import title_of
+
+TURN_COLUMNS = "id, session_id, user_id, state, text, model, num_turns, error"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What a turn starts from: the rows of the model's history, and the summary of what came before them."""
+
+    rows: list[tuple[int, str]]
+    summary: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What became of a message. `begun` is set when its turn may run at once; `closed_session_id` when a gap ended the session before."""
+
+    kind: Literal["new", "injected", "duplicate"]
+    session_id: str
+    turn_id: str
+    message_id: int = 0
+    begun: Begun | None = None
+    closed_session_id: str | None = None
+
+
+def accept(
+    connection: peewee.Database,
+    request: TurnRequest,
+    *,
+    turn_id: str,
+    user_json: str,
+    model: str,
+    injectable: Mapping[str, str],
+    queue_limit: int,
+    gap: timedelta | None,
+    now: datetime,
+) -> Accepted:
+    """Store a message: as a follow-up of a running turn (`injectable`: session id to turn id), else as a turn of its own.
+
+    Raises Conflict when `queue_limit` messages of the session already wait.
+    """
+    user_id = request.key.user_id
+    if request.client_message_id and (known := _find_client_message(connection, user_id, request.client_message_id)):
+        return Accepted("duplicate", known[1], known[0])
+    session_id, closed = sessions.resolve(connection, request.key, gap=gap, now=now, triggered_by=request.triggered_by)
+    sessions.touch(connection, session_id, title=title_of(request.text), now=now)
+    if running := injectable.get(session_id):
+        message_id = sessions.add_message(connection, session_id, running, "user", request.text, now, is_pending=True)
+        if request.client_message_id:
+            connection.execute_sql(
+                "INSERT INTO follow_ups (user_id, client_message_id, turn_id) VALUES (?, ?, ?)",
+                (user_id, request.client_message_id, running),
+            )
+        return Accepted("injected", session_id, running, message_id, closed_session_id=closed)
+    waiting = _unfinished(connection, session_id)
+    if waiting > queue_limit:
+        raise Conflict(
+            f"{waiting} messages of this session are waiting already. Wait for an answer, or stop the running turn."
+        )
+    _insert_turn(connection, turn_id, session_id, user_id, request, model, is_running=waiting == 0, now=now)
+    message_id = sessions.add_message(
+        connection, session_id, turn_id, "user", request.text, now, is_pending=waiting > 0
+    )
+    begun = _begin(connection, turn_id, session_id, user_json, now) if waiting == 0 else None
+    return Accepted("new", session_id, turn_id, message_id, begun, closed)
+
+
+def promote(
+    connection: peewee.Database,
+    request: TurnRequest,
+    *,
+    session_id: str,
+    message_id: int,
+    turn_id: str,
+    user_json: str,
+    model: str,
+    now: datetime,
+) -> Begun | None:
+    """Make a turn of a follow-up whose turn ended before it was heard. Returns what to begin from, or None when it has to wait."""
+    waiting = _unfinished(connection, session_id)
+    _insert_turn(
+        connection,
+        turn_id,
+        session_id,
+        request.key.user_id,
+        request,
+        model,
+        is_running=waiting == 0,
+        now=now,
+        keep_client_id=False,
+    )
+    connection.execute_sql("UPDATE session_messages SET turn_id = ? WHERE id = ?", (turn_id, message_id))
+    if request.client_message_id:
+        connection.execute_sql(
+            "UPDATE follow_ups SET turn_id = ? WHERE user_id = ? AND client_message_id = ?",
+            (turn_id, request.key.user_id, request.client_message_id),
+        )
+    return _begin(connection, turn_id, session_id, user_json, now) if waiting == 0 else None
+
+
+def begin(connection: peewee.Database, turn_id: str, session_id: str, user_json: str, now: datetime) -> Begun:
+    """Start a turn that had to wait."""
+    connection.execute_sql(
+        "UPDATE turns SET state = 'running', started_at = ? WHERE id = ?", (format_time(now), turn_id)
+    )
+    return _begin(connection, turn_id, session_id, user_json, now)
+
+
+def save_response(
+    connection: peewee.Database,
+    *,
+    session_id: str,
+    turn_id: str,
+    text: str,
+    tool_calls: Sequence[tuple[str, str, Any]],
+    message_json: str,
+    usage: UsageRow,
+    num_turns: int,
+    is_final: bool,
+    now: datetime,
+) -> int:
+    """One whole answer of the model: its text, its tool calls (id, name, input), its usage; the last one completes the turn."""
+    connection.execute_sql("DELETE FROM turn_journal WHERE turn_id = ?", (turn_id,))
+    if text:
+        sessions.add_message(connection, session_id, turn_id, "assistant", text, now)
+    for call_id, name, arguments in tool_calls:
+        content = json.dumps({"type": "tool_use", "id": call_id, "name": name, "input": arguments}, ensure_ascii=False)
+        sessions.add_message(connection, session_id, turn_id, "tool_use", content, now)
+    row_id = add_model_message(connection, session_id, turn_id, message_json, now)
+    add_usage(connection, session_id, turn_id, usage, num_turns, now)
+    if is_final:
+        _end_turn(connection, turn_id, "completed", num_turns, None, now)
+    return row_id
+
+
+def save_tool_result(
+    connection: peewee.Database,
+    *,
+    session_id: str,
+    turn_id: str,
+    call_id: str,
+    content: str,
+    is_error: bool,
+    now: datetime,
+) -> None:
+    """One tool result, whole."""
+    row = {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": is_error}
+    sessions.add_message(connection, session_id, turn_id, "tool_result", json.dumps(row, ensure_ascii=False), now)
+
+
+def save_request(
+    connection: peewee.Database,
+    *,
+    session_id: str,
+    turn_id: str,
+    message_json: str,
+    message_ids: Sequence[int],
+    now: datetime,
+) -> int:
+    """What goes to the model next: tool results, and the follow-ups of `message_ids`, which are pending no longer."""
+    for message_id in message_ids:
+        connection.execute_sql("UPDATE session_messages SET is_pending = 0 WHERE id = ?", (message_id,))
+    return add_model_message(connection, session_id, turn_id, message_json, now)
+
+
+def append_journal(connection: peewee.Database, entries: Sequence[tuple[str, str]]) -> None:
+    """Append streamed text, (turn id, text) each."""
+    for entry in entries:
+        connection.execute_sql("INSERT INTO turn_journal (turn_id, text) VALUES (?, ?)", entry)
+
+
+def settle(
+    connection: peewee.Database,
+    *,
+    turn_id: str,
+    state: TurnState,
+    error: str | None,
+    num_turns: int,
+    usage: UsageRow | None,
+    now: datetime,
+) -> str:
+    """End a turn that did not complete and make its history whole; returns the text it had said since its last stored answer.
+
+    Journalled text becomes an assistant message, tool calls without a result get an error result, messages that the model never saw join
+    its history. Works from the database alone, so it serves a stop, a failure and the start after a crash alike.
+    """
+    row = connection.execute_sql("SELECT session_id FROM turns WHERE id = ?", (turn_id,)).fetchone()
+    if row is None:
+        return ""
+    session_id = row[0]
+    _return_open_calls(connection, session_id, turn_id, now)
+    said = "".join(
+        text
+        for (text,) in connection.execute_sql("SELECT text FROM turn_journal WHERE turn_id = ? ORDER BY id", (turn_id,))
+    )
+    never_began = not connection.execute_sql(
+        "SELECT 1 FROM model_messages WHERE turn_id = ? LIMIT 1", (turn_id,)
+    ).fetchone()
+    if never_began:
+        _store_pending(connection, session_id, turn_id, now)
+    if said:
+        sessions.add_message(connection, session_id, turn_id, "assistant", said, now)
+        add_model_message(connection, session_id, turn_id, history.partial_response_json(said, now), now)
+        connection.execute_sql("DELETE FROM turn_journal WHERE turn_id = ?", (turn_id,))
+    _store_pending(connection, session_id, turn_id, now)
+    if usage is not None:
+        add_usage(connection, session_id, turn_id, usage, num_turns, now)
+    _end_turn(connection, turn_id, state, num_turns, error, now)
+    return said
+
+
+def recover(connection: peewee.Database, now: datetime) -> list[str]:
+    """After a crash: mark what was running or waiting as interrupted, keep all it had said, run nothing. Returns the turn ids."""
+    rows = connection.execute_sql(
+        "SELECT id FROM turns WHERE state IN ('running', 'queued') ORDER BY created_at"
+    ).fetchall()
+    for (turn_id,) in rows:
+        settle(
+            connection,
+            turn_id=turn_id,
+            state="interrupted",
+            error="The gateway stopped while this was being answered.",
+            num_turns=0,
+            usage=None,
+            now=now,
+        )
+    return [turn_id for (turn_id,) in rows]
+
+
+def find_turn(connection: peewee.Database, turn_id: str) -> StoredTurn | None:
+    """A turn by id."""
+    row = connection.execute_sql(f"SELECT {TURN_COLUMNS} FROM turns WHERE id = ?", (turn_id,)).fetchone()
+    return StoredTurn(*row) if row else None
+
+
+def find_last_turn(connection: peewee.Database, session_id: str) -> StoredTurn | None:
+    """The newest turn of a session."""
+    row = connection.execute_sql(
+        f"SELECT {TURN_COLUMNS} FROM turns WHERE session_id = ? ORDER BY created_at DESC LIMIT 1", (session_id,)
+    ).fetchone()
+    return StoredTurn(*row) if row else None
+
+
+def turn_rows(connection: peewee.Database, turn_id: str) -> list[tuple[str, str]]:
+    """(role, content) of all that a turn left behind, in order."""
+    return list(
+        connection.execute_sql(
+            "SELECT role, content FROM session_messages WHERE turn_id = ? ORDER BY id", (turn_id,)
+        ).fetchall()
+    )
+
+
+def turn_usage(connection: peewee.Database, turn_id: str) -> tuple[int, int, int, int, float]:
+    """Sums over a turn: input that was not cached, output, cache read, cache written, USD."""
+    row = connection.execute_sql(
+        "SELECT coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cache_read), 0), "
+        "coalesce(sum(cache_write), 0), coalesce(sum(cost_usd), 0.0) FROM usage_stats WHERE turn_id = ?",
+        (turn_id,),
+    ).fetchone()
+    return row[0], row[1], row[2], row[3], float(row[4])
+
+
+def save_compaction(
+    connection: peewee.Database,
+    *,
+    session_id: str,
+    turn_id: str,
+    summary: str,
+    pre_tokens: int,
+    messages_compacted: int,
+    upto_id: int,
+    usage: UsageRow,
+    now: datetime,
+) -> None:
+    """From now on `summary` stands for every message up to the row `upto_id`."""
+    connection.execute_sql(
+        'INSERT INTO compaction_log (session_id, timestamp, "trigger", pre_tokens, summary, messages_compacted, upto_id) '
+        "VALUES (?, ?, 'auto', ?, ?, ?, ?)",
+        (session_id, format_time(now), pre_tokens, summary, messages_compacted, upto_id),
+    )
+    add_usage(connection, session_id, turn_id, usage, 0, now)
+
+
+def save_attachment(
+    connection: peewee.Database,
+    *,
+    session_id: str,
+    turn_id: str,
+    direction: str,
+    name: str,
+    mime_type: str,
+    size_bytes: int,
+    path: str,
+    now: datetime,
+) -> str:
+    """Remember a file that came in or went out, by its path below the agent's home; returns its id."""
+    attachment_id = str(uuid.uuid4())
+    connection.execute_sql(
+        "INSERT INTO attachments (id, session_id, turn_id, direction, file_name, mime_type, size_bytes, path, created_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (attachment_id, session_id, turn_id, direction, name, mime_type, size_bytes, path, format_time(now)),
+    )
+    return attachment_id
+
+
+def add_usage(
+    connection: peewee.Database, session_id: str, turn_id: str, usage: UsageRow, num_turns: int, now: datetime
+) -> None:
+    """Book one model call."""
+    connection.execute_sql(
+        "INSERT INTO usage_stats (session_id, turn_id, turn, input_tokens, output_tokens, cache_read, cache_write, cost_usd, is_estimate, "
+        "purpose, provider, model, timestamp, user_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+        "coalesce((SELECT user_id FROM turns WHERE id = ?), 'admin'))",
+        (
+            session_id, turn_id, num_turns, usage.input_tokens, usage.output_tokens, usage.cache_read, usage.cache_write, usage.cost_usd,
+            usage.is_estimate, usage.purpose, usage.provider, usage.model, format_time(now), turn_id,
+        ),
+    )  # fmt: skip
+
+
+def add_model_message(
+    connection: peewee.Database, session_id: str, turn_id: str, message_json: str, now: datetime
+) -> int:
+    """Append to what the model is shown and return the row's id."""
+    cursor = connection.execute_sql(
+        "INSERT INTO model_messages (session_id, turn_id, message, created_at) VALUES (?, ?, ?, ?)",
+        (session_id, turn_id, message_json, format_time(now)),
+    )
+    return int(cursor.lastrowid)
+
+
+def _find_client_message(connection: peewee.Database, user_id: str, client_message_id: str) -> tuple[str, str] | None:
+    """(turn id, session id) that a client message already led to."""
+    row: tuple[str, str] | None = connection.execute_sql(
+        "SELECT id, session_id FROM turns WHERE user_id = ? AND client_message_id = ? UNION ALL "
+        "SELECT turns.id, turns.session_id FROM follow_ups JOIN turns ON turns.id = follow_ups.turn_id "
+        "WHERE follow_ups.user_id = ? AND follow_ups.client_message_id = ? LIMIT 1",
+        (user_id, client_message_id, user_id, client_message_id),
+    ).fetchone()
+    return row
+
+
+def _unfinished(connection: peewee.Database, session_id: str) -> int:
+    row = connection.execute_sql(
+        "SELECT count(*) FROM turns INDEXED BY turns_unfinished WHERE session_id = ? AND state IN ('queued', 'running')",
+        (session_id,),
+    ).fetchone()
+    return int(row[0])
+
+
+def _insert_turn(
+    connection: peewee.Database,
+    turn_id: str,
+    session_id: str,
+    user_id: str,
+    request: TurnRequest,
+    model: str,
+    *,
+    is_running: bool,
+    now: datetime,
+    keep_client_id: bool = True,
+) -> None:
+    moment = format_time(now)
+    connection.execute_sql(
+        "INSERT INTO turns (id, session_id, user_id, client_message_id, model, state, text, created_at, started_at) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            turn_id, session_id, user_id, request.client_message_id if keep_client_id else None, model,
+            "running" if is_running else "queued", request.text, moment, moment if is_running else None,
+        ),
+    )  # fmt: skip
+
+
+def _begin(connection: peewee.Database, turn_id: str, session_id: str, user_json: str, now: datetime) -> Begun:
+    add_model_message(connection, session_id, turn_id, user_json, now)
+    connection.execute_sql(
+        "UPDATE session_messages SET is_pending = 0 WHERE turn_id = ? AND is_pending = 1", (turn_id,)
+    )
+    last = connection.execute_sql(
+        "SELECT upto_id, summary FROM compaction_log WHERE session_id = ? ORDER BY id DESC LIMIT 1", (session_id,)
+    ).fetchone()
+    upto_id, summary = last if last else (0, None)
+    rows = connection.execute_sql(
+        "SELECT id, message FROM model_messages WHERE session_id = ? AND id > ? ORDER BY id", (session_id, upto_id)
+    ).fetchall()
+    return Begun(rows, summary)
+
+
+def _return_open_calls(connection: peewee.Database, session_id: str, turn_id: str, now: datetime) -> None:
+    """Give every tool call of the last answer a result: the stored one where it came in time, else an error."""
+    row = connection.execute_sql(
+        "SELECT message FROM model_messages WHERE turn_id = ? ORDER BY id DESC LIMIT 1", (turn_id,)
+    ).fetchone()
+    calls = history.open_tool_calls(row[0]) if row else []
+    if not calls:
+        return
+    results: dict[str, dict[str, Any]] = {}
+    for (content,) in connection.execute_sql(
+        "SELECT content FROM session_messages WHERE turn_id = ? AND role = 'tool_result'", (turn_id,)
+    ).fetchall():
+        result = json.loads(content)
+        results[result["tool_use_id"]] = result
+    returns = []
+    for call_id, name in calls:
+        if call_id not in results:
+            save_tool_result(
+                connection,
+                session_id=session_id,
+                turn_id=turn_id,
+                call_id=call_id,
+                content=history.INTERRUPTED,
+                is_error=True,
+                now=now,
+            )
+            results[call_id] = {"content": history.INTERRUPTED, "is_error": True}
+        returns.append((call_id, name, results[call_id]["content"], not results[call_id]["is_error"]))
+    add_model_message(connection, session_id, turn_id, history.tool_returns_json(returns, now), now)
+
+
+def _store_pending(connection: peewee.Database, session_id: str, turn_id: str, now: datetime) -> None:
+    rows = connection.execute_sql(
+        "SELECT id, content FROM session_messages WHERE turn_id = ? AND role = 'user' AND is_pending = 1 ORDER BY id",
+        (turn_id,),
+    ).fetchall()
+    for message_id, content in rows:
+        save_request(
+            connection,
+            session_id=session_id,
+            turn_id=turn_id,
+            message_json=history.user_json(content, now),
+            message_ids=[message_id],
+            now=now,
+        )
+
+
+def _end_turn(
+    connection: peewee.Database, turn_id: str, state: TurnState, num_turns: int, error: str | None, now: datetime
+) -> None:
+    connection.execute_sql(
+        "UPDATE turns SET state = ?, num_turns = max(num_turns, ?), error = ?, ended_at = ? WHERE id = ?",
+        (state, num_turns, error, format_time(now), turn_id),
+    )

@@ -1,0 +1,161 @@
+"""Runs the tool calls of one answer and brings their results into the three forms needed: for the model, for storage, for the stream."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starpod.tools.types import ToolContext
+
+if TYPE_CHECKING:
+    from pydantic_ai import RunContext
+    from pydantic_ai.messages import ToolCallPart, ToolReturnPart
+    from pydantic_ai.toolsets import AbstractToolset
+    from pydantic_ai.toolsets.abstract import ToolsetTool
+
+logger = logging.getLogger(__name__)
+
+DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=]{200,}")
+HEX_RUN = re.compile(r"\b[0-9a-fA-F]{200,}\b")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """How one call ended: `part` goes to the model, `content` is the whole text."""
+
+    part: ToolReturnPart
+    content: str
+    is_error: bool
+
+
+def arguments_of(call: ToolCallPart) -> dict[str, Any]:
+    """The arguments as an object, for showing and storing; what is no JSON object stands under `raw`."""
+    if isinstance(call.args, Mapping):
+        return dict(call.args)
+    try:
+        parsed = json.loads(call.args or "{}")
+    except ValueError:
+        parsed = call.args
+    return parsed if isinstance(parsed, dict) else {"raw": parsed}
+
+
+async def run_tool_calls(
+    calls: Sequence[ToolCallPart],
+    toolset: AbstractToolset[ToolContext],
+    tools: Mapping[str, ToolsetTool[ToolContext]],
+    context: RunContext[ToolContext],
+    *,
+    max_bytes: int,
+) -> AsyncIterator[ToolResult]:
+    """Run calls side by side, one that changes something only by itself; results come as they finish. Never raises for a tool's failure."""
+    batch: list[ToolCallPart] = []
+    for call in calls:
+        if (tool := tools.get(call.tool_name)) is not None and tool.tool_def.sequential:
+            async for result in _run_batch(batch, toolset, tools, context, max_bytes):
+                yield result
+            batch = []
+            yield await _run_one(call, toolset, tools, context, max_bytes)
+        else:
+            batch.append(call)
+    async for result in _run_batch(batch, toolset, tools, context, max_bytes):
+        yield result
+
+
+async def _run_batch(
+    calls: Sequence[ToolCallPart],
+    toolset: AbstractToolset[ToolContext],
+    tools: Mapping[str, ToolsetTool[ToolContext]],
+    context: RunContext[ToolContext],
+    max_bytes: int,
+) -> AsyncIterator[ToolResult]:
+    tasks = [asyncio.ensure_future(_run_one(call, toolset, tools, context, max_bytes)) for call in calls]
+    try:
+        for done in asyncio.as_completed(tasks):
+            yield await done
+    finally:
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _run_one(
+    call: ToolCallPart,
+    toolset: AbstractToolset[ToolContext],
+    tools: Mapping[str, ToolsetTool[ToolContext]],
+    context: RunContext[ToolContext],
+    max_bytes: int,
+) -> ToolResult:
+    from dataclasses import replace
+
+    from pydantic import ValidationError
+    from pydantic_ai.exceptions import ModelRetry, ToolFailed
+
+    tool = tools.get(call.tool_name)
+    if tool is None:
+        return _failed(call, f"There is no tool named {call.tool_name!r}. The tools are: {', '.join(sorted(tools))}.")
+    try:
+        if isinstance(call.args, str):
+            arguments = tool.args_validator.validate_json(call.args or "{}")
+        else:
+            arguments = tool.args_validator.validate_python(call.args or {})
+    except (ValidationError, ValueError) as error:
+        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        return _failed(
+            call, f"{call.tool_name} was not run: its arguments are not usable ({reason}). Send one JSON object."
+        )
+    try:
+        call_context = replace(context, tool_call_id=call.tool_call_id, tool_name=call.tool_name)
+        output = await toolset.call_tool(call.tool_name, arguments, call_context, tool)
+    except (ToolFailed, ModelRetry) as error:
+        return _failed(call, str(error))
+    except Exception:
+        logger.exception("tool %s failed", call.tool_name)
+        return _failed(
+            call, f"{call.tool_name} failed because of an internal error; the details are in the gateway's log."
+        )
+    return _succeeded(call, output, max_bytes)
+
+
+def _failed(call: ToolCallPart, text: str) -> ToolResult:
+    from pydantic_ai.messages import ToolReturnPart
+
+    part = ToolReturnPart(tool_name=call.tool_name, tool_call_id=call.tool_call_id, content=text, outcome="failed")
+    return ToolResult(part, text, True)
+
+
+def _succeeded(call: ToolCallPart, output: Any, max_bytes: int) -> ToolResult:
+    from pydantic_ai.messages import BinaryContent, ToolReturnPart
+    from pydantic_core import to_json
+
+    content: Any
+    if isinstance(output, str):
+        text, content = output, cut(output, max_bytes)
+    elif isinstance(output, list) and any(isinstance(item, BinaryContent) for item in output):
+        text = "\n".join(
+            item if isinstance(item, str) else f"[{getattr(item, 'media_type', 'data')}]" for item in output
+        )
+        content = output
+    else:
+        text = to_json(output, fallback=str).decode()
+        content = cut(text, max_bytes)
+    return ToolResult(
+        ToolReturnPart(tool_name=call.tool_name, tool_call_id=call.tool_call_id, content=content), text, False
+    )
+
+
+def cut(text: str, max_bytes: int) -> str:
+    """What the model sees of a result: no embedded binary data, at most `max_bytes` bytes, with a note where something is missing."""
+    text = DATA_URI.sub("[data removed]", text)
+    text = HEX_RUN.sub("[data removed]", text)
+    raw = text.encode(errors="replace")
+    if len(raw) <= max_bytes:
+        return text
+    return (
+        raw[:max_bytes].decode(errors="ignore") + f"\n[cut: {len(raw) - max_bytes} of {len(raw)} bytes are not shown]"
+    )

@@ -1,0 +1,144 @@
+"""One turn in memory: its numbered events, those who follow it, and what may still be added to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from starpod.agent.store import Begun
+from starpod.agent.types import Follower, Published, StreamEnded, TextDelta, TurnEvent, TurnRequest, TurnState, UsageRow
+from starpod.config.schema import Config
+from starpod.tools.types import OutgoingFile
+
+
+NOTHING_USED = UsageRow(0, 0, 0, 0, 0.0, False, "chat", "", "")
+
+
+@dataclass(slots=True)
+class ModelCall:
+    """A model call that is under way: who was asked, how much was sent (tokens, estimated), and what came so far."""
+
+    provider: str
+    model: str
+    input_estimate: int
+    said: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A message that waits to be put into the running turn."""
+
+    message_id: int
+    user_json: str
+
+
+class Turn:
+    """A user message and all that the agent does to answer it. Lives on the event loop; belongs to its session, not to a connection."""
+
+    def __init__(
+        self,
+        *,
+        turn_id: str,
+        session_id: str,
+        request: TurnRequest,
+        config: Config,
+        user_json: str,
+        begun: Begun | None = None,
+    ) -> None:
+        self.id = turn_id
+        self.session_id = session_id
+        self.request = request
+        self.config = config
+        self.user_json = user_json
+        self.begun = begun
+        self.state: TurnState = "queued"
+        self.events: list[Published] = []
+        self.texts: list[str] = []
+        self.error: str | None = None
+        self.num_turns = 0
+        self.is_accepting = False
+        self.stop_requested = False
+        self.follow_ups: list[FollowUp] = []
+        self.outgoing: list[OutgoingFile] = []
+        self.ended = asyncio.Event()
+        self.end: StreamEnded | None = None
+        self.usage = NOTHING_USED
+        self.call: ModelCall | None = None
+        self.task: asyncio.Task[None] | None = None
+        self.go = asyncio.Event()
+        self.has_slot = False
+        self.ended_at = 0.0
+        self._followers: list[Follower] = []
+        self._pending: list[str] = []
+        self._is_flush_due = False
+
+    @property
+    def user_id(self) -> str:
+        """Whose turn it is."""
+        return self.request.key.user_id
+
+    @property
+    def text(self) -> str:
+        """All that the assistant has said, one block a line."""
+        return "\n".join(self.texts)
+
+    def publish(self, event: TurnEvent) -> None:
+        """Number an event and hand it to every follower."""
+        if self._pending:
+            self._flush()
+        self._append(event)
+
+    def publish_text(self, text: str) -> None:
+        """Pass on streamed text. Pieces that arrive within one pass of the loop leave as one delta; a lone piece leaves at once."""
+        self._pending.append(text)
+        if not self._is_flush_due:
+            self._is_flush_due = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def follow(self, follower: Follower, *, after: int = 0) -> Callable[[], None]:
+        """Replay the events behind `after`, then go on live; the returned function ends that."""
+        if self._pending:
+            self._flush()
+        for published in self.events[after:]:
+            follower(published)
+        self._followers.append(follower)
+
+        def unfollow() -> None:
+            if follower in self._followers:
+                self._followers.remove(follower)
+
+        return unfollow
+
+    def book(self, usage: UsageRow) -> None:
+        """Add a model call to what the turn used."""
+        mine = self.usage
+        self.usage = UsageRow(
+            mine.input_tokens + usage.input_tokens,
+            mine.output_tokens + usage.output_tokens,
+            mine.cache_read + usage.cache_read,
+            mine.cache_write + usage.cache_write,
+            mine.cost_usd + usage.cost_usd,
+            mine.is_estimate or usage.is_estimate,
+            "chat",
+            usage.provider,
+            usage.model,
+        )
+
+    @property
+    def has_followers(self) -> bool:
+        """Whether anybody hears the answer."""
+        return bool(self._followers)
+
+    def _flush(self) -> None:
+        self._is_flush_due = False
+        if self._pending:
+            text = "".join(self._pending)
+            self._pending.clear()
+            self._append(TextDelta(text))
+
+    def _append(self, event: TurnEvent) -> None:
+        published = Published(self.session_id, self.id, len(self.events) + 1, event)
+        self.events.append(published)
+        for follower in tuple(self._followers):
+            follower(published)

@@ -1,0 +1,265 @@
+"""The turn engine: one turn at a time per session, sessions side by side, nothing tied to a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections import OrderedDict, deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from starpod.agent import store
+from starpod.agent.store import Accepted
+from starpod.agent.turn import FollowUp, Turn
+from starpod.agent.types import TurnRequest, UserMessageAdded
+from starpod.clock import Clock
+from starpod.config.schema import Config
+from starpod.db.database import Database
+from starpod.errors import StarpodError, Unavailable
+from starpod.tasks import TaskSet
+
+logger = logging.getLogger(__name__)
+
+RunTurn = Callable[[Turn], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A session that has something to do."""
+
+    current: Turn | None = None
+    waiting: deque[Turn] = field(default_factory=deque)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message that passed every check: its configuration, its form for the model, and the names its files were saved under."""
+
+    config: Config
+    user_json: str
+    model: str
+    saved_as: tuple[str, ...] = ()
+    gap: timedelta | None = None
+
+
+class Turns:
+    """Accepts messages, runs their turns, keeps finished ones for a while so that late readers catch up."""
+
+    def __init__(self, database: Database, clock: Clock, tasks: TaskSet, run_turn: RunTurn) -> None:
+        self._database = database
+        self._clock = clock
+        self._tasks = tasks
+        self._run_turn = run_turn
+        self._lanes: dict[str, _Lane] = {}
+        self._live: dict[str, Turn] = {}
+        self._finished: OrderedDict[str, Turn] = OrderedDict()
+        self._running = 0
+        self._is_closing = False
+        self._slot_waiters: deque[Turn] = deque()
+
+    def __len__(self) -> int:
+        return len(self._live)
+
+    async def submit(self, request: TurnRequest, prepared: Prepared) -> tuple[Turn | None, Accepted]:
+        """Store a message and see to its turn. The turn is None for one that ended before this process knew of it (a duplicate).
+
+        Raises Conflict when the session's queue is full, Unavailable while shutting down. When this returns, the message is on disk.
+        """
+        if self._is_closing:
+            raise Unavailable("The gateway is shutting down. Send the message again in a moment.")
+        turn_id = str(uuid.uuid4())
+        accepted = await self._database.run(
+            store.accept,
+            request,
+            turn_id=turn_id,
+            user_json=prepared.user_json,
+            model=prepared.model,
+            injectable=self._injectable(request, prepared.config),
+            queue_limit=prepared.config.turns.queue_limit,
+            gap=prepared.gap,
+            now=self._clock.now(),
+        )
+        match accepted.kind:
+            case "duplicate":
+                return self.find(accepted.turn_id), accepted
+            case "injected":
+                return await self._inject(request, prepared, accepted), accepted
+            case "new":
+                turn = Turn(
+                    turn_id=turn_id,
+                    session_id=accepted.session_id,
+                    request=request,
+                    config=prepared.config,
+                    user_json=prepared.user_json,
+                    begun=accepted.begun,
+                )
+                self._enqueue(turn)
+                return turn, accepted
+
+    def find(self, turn_id: str) -> Turn | None:
+        """A turn that runs, waits, or ended a short while ago."""
+        return self._live.get(turn_id) or self._finished.get(turn_id)
+
+    def current(self, session_id: str) -> Turn | None:
+        """The turn that a session is busy with, else the last one that ended a short while ago."""
+        lane = self._lanes.get(session_id)
+        if lane is not None and lane.current is not None:
+            return lane.current
+        return next((turn for turn in reversed(self._finished.values()) if turn.session_id == session_id), None)
+
+    def running_session_ids(self) -> set[str]:
+        """Sessions that are being answered."""
+        return set(self._lanes)
+
+    def stop(self, session_id: str, turn_id: str | None = None) -> bool:
+        """End the session's running turn, or the named one if it still waits; False when there is nothing to stop."""
+        lane = self._lanes.get(session_id)
+        if lane is None:
+            return False
+        targets = [lane.current, *lane.waiting] if turn_id else [lane.current]
+        for turn in targets:
+            if (
+                turn is not None
+                and turn.id == (turn_id or turn.id)
+                and not turn.stop_requested
+                and turn.task is not None
+            ):
+                turn.stop_requested = True
+                turn.is_accepting = False
+                turn.task.cancel()
+                return True
+        return False
+
+    def sweep(self, config: Config) -> None:
+        """Forget turns that ended too long ago, or are too many."""
+        horizon = self._clock.monotonic() - config.turns.retain_secs
+        while self._finished:
+            oldest = next(iter(self._finished.values()))
+            if len(self._finished) <= config.turns.retain_count and oldest.ended_at > horizon:
+                break
+            del self._finished[oldest.id]
+
+    async def close(self, *, grace_s: float) -> None:
+        """Accept nothing more, let what runs finish for `grace_s` seconds, then cut it off; it is stored as interrupted."""
+        self._is_closing = True
+        running = [turn.task for turn in self._live.values() if turn.task is not None]
+        if running:
+            _, late = await asyncio.wait(running, timeout=grace_s)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late, timeout=5.0)
+
+    def _injectable(self, request: TurnRequest, config: Config) -> dict[str, str]:
+        """Session id to turn id of this user's turns that would take a follow-up."""
+        if (request.follow_up or config.followup_mode) != "inject":
+            return {}
+        return {
+            turn.session_id: turn.id
+            for turn in self._live.values()
+            if turn.is_accepting and turn.user_id == request.key.user_id and request.model in (None, turn.request.model)
+        }
+
+    async def _inject(self, request: TurnRequest, prepared: Prepared, accepted: Accepted) -> Turn:
+        turn = self._live.get(accepted.turn_id)
+        if turn is not None and turn.is_accepting:
+            turn.follow_ups.append(FollowUp(accepted.message_id, prepared.user_json))
+            turn.publish(UserMessageAdded(request.text, accepted.message_id))
+            return turn
+        # It ended while the message was being stored: the message gets a turn of its own.
+        turn_id = str(uuid.uuid4())
+        begun = await self._database.run(
+            store.promote,
+            request,
+            session_id=accepted.session_id,
+            message_id=accepted.message_id,
+            turn_id=turn_id,
+            user_json=prepared.user_json,
+            model=prepared.model,
+            now=self._clock.now(),
+        )
+        turn = Turn(
+            turn_id=turn_id,
+            session_id=accepted.session_id,
+            request=request,
+            config=prepared.config,
+            user_json=prepared.user_json,
+            begun=begun,
+        )
+        self._enqueue(turn)
+        return turn
+
+    def _enqueue(self, turn: Turn) -> None:
+        self._live[turn.id] = turn
+        lane = self._lanes.setdefault(turn.session_id, _Lane())
+        turn.task = self._tasks.spawn(self._drive(turn), name=f"turn.{turn.id}")
+        if lane.current is None:
+            lane.current = turn
+            self._admit(turn)
+        else:
+            lane.waiting.append(turn)
+
+    def _admit(self, turn: Turn) -> None:
+        if self._running < turn.config.turns.max_parallel:
+            self._running += 1
+            turn.has_slot = True
+            turn.go.set()
+        else:
+            self._slot_waiters.append(turn)
+
+    async def _drive(self, turn: Turn) -> None:
+        try:
+            await turn.go.wait()
+            if turn.begun is None:
+                turn.begun = await self._database.run(
+                    store.begin, turn.id, turn.session_id, turn.user_json, self._clock.now()
+                )
+            turn.state = "running"
+            await self._run_turn(turn)
+        except asyncio.CancelledError:
+            await self._settle_unstarted(turn)
+        except StarpodError as error:
+            turn.error = str(error)
+            logger.warning("turn %s could not run: %s", turn.id, error)
+        finally:
+            self._leave(turn)
+
+    async def _settle_unstarted(self, turn: Turn) -> None:
+        """A turn that was stopped before its runner took over."""
+        if turn.end is None and turn.state == "queued":
+            turn.state = "stopped" if turn.stop_requested else "interrupted"
+            await self._database.run(
+                store.settle,
+                turn_id=turn.id,
+                state=turn.state,
+                error=None,
+                num_turns=0,
+                usage=None,
+                now=self._clock.now(),
+            )
+
+    def _leave(self, turn: Turn) -> None:
+        turn.is_accepting = False
+        self._live.pop(turn.id, None)
+        turn.ended_at = self._clock.monotonic()
+        self._finished[turn.id] = turn
+        self.sweep(turn.config)
+        turn.ended.set()
+        if turn.has_slot:
+            self._running -= 1
+        if turn in self._slot_waiters:
+            self._slot_waiters.remove(turn)
+        lane = self._lanes[turn.session_id]
+        if lane.current is turn:
+            lane.current = None
+            if lane.waiting:
+                lane.current = lane.waiting.popleft()
+                self._admit(lane.current)
+            else:
+                del self._lanes[turn.session_id]
+        elif turn in lane.waiting:
+            lane.waiting.remove(turn)
+        while self._slot_waiters and self._running < self._slot_waiters[0].config.turns.max_parallel:
+            self._admit(self._slot_waiters.popleft())

@@ -1,0 +1,70 @@
+"""What people may ask of their conversations. Messages are added by the turn engine, never here."""
+
+from __future__ import annotations
+
+import uuid
+
+from starpod.db.database import Database
+from starpod.errors import NotFound
+from starpod.sessions import store
+from starpod.sessions.types import Channel, Message, Session, SessionKey, Viewer
+
+TITLE_BYTES = 100
+
+
+class Sessions:
+    """Reading and marking sessions, always within what the viewer may see."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list(self, viewer: Viewer, *, limit: int = 20) -> list[Session]:
+        """Up to `limit` sessions that are not archived, newest message first."""
+        return await self._database.read(store.list_sessions, viewer.owner_ids, limit)
+
+    async def get(self, viewer: Viewer, session_id: str) -> Session:
+        """One session. NotFound when it is unknown or somebody else's."""
+        session = await self._database.read(store.find_session, session_id, viewer.owner_ids)
+        if session is None:
+            raise NotFound(f"Session {session_id!r} not found")
+        return session
+
+    async def messages(
+        self, viewer: Viewer, session_id: str, *, limit: int | None = None, before: int | None = None
+    ) -> list[Message]:
+        """Rows by ascending id: all, or the last `limit` of those older than the row `before`. Unknown or foreign sessions have none."""
+        session = await self._database.read(store.find_session, session_id, viewer.owner_ids)
+        if session is None:
+            return []
+        return await self._database.read(store.list_messages, session_id, limit, before)
+
+    async def mark(
+        self, viewer: Viewer, session_id: str, *, is_read: bool | None = None, is_archived: bool | None = None
+    ) -> None:
+        """Set the flags that are not None. NotFound when the session is unknown or somebody else's."""
+        if not await self._database.run(
+            store.set_flag, session_id, viewer.owner_ids, is_read=is_read, is_archived=is_archived
+        ):
+            raise NotFound(f"Session {session_id!r} not found")
+
+
+def session_key(channel_id: str | None, channel_session_key: str | None, user_id: str) -> SessionKey:
+    """Map what a client names its channel to the session it means; on the main channel no key means a new conversation."""
+    channel: Channel
+    match channel_id:
+        case "telegram" | "slack":
+            channel, fallback = ("telegram" if channel_id == "telegram" else "slack"), user_id or "default"
+        case "email":
+            channel, fallback = "email", "unknown@sender"
+        case _:
+            channel, fallback = "main", str(uuid.uuid4())
+    return SessionKey(channel, channel_session_key or fallback, user_id)
+
+
+def title_of(text: str) -> str:
+    """A session's title from its first message: up to 100 bytes, cut between characters, with `...` when something was cut."""
+    text = " ".join(text.split())
+    raw = text.encode()
+    if len(raw) <= TITLE_BYTES:
+        return text
+    return raw[:TITLE_BYTES].decode(errors="ignore") + "..."

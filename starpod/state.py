@@ -1,0 +1,128 @@
+"""The state that all handlers share: opened once, in order, closed in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from starpod.agent.service import Agent
+from starpod.auth.limits import FailedAttempts, SlidingWindow
+from starpod.auth.service import Auth
+from starpod.clock import Clock, SystemClock
+from starpod.config.loader import LoadedConfig
+from starpod.config.schema import Config
+from starpod.config.watcher import ConfigWatcher
+from starpod.db.database import Database
+from starpod.db.migrate import migrate
+from starpod.events import ConfigReloaded, EventBus
+from starpod.paths import Paths
+from starpod.sessions.service import Sessions
+from starpod.tasks import TaskSet
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class AppState:
+    """The services of one gateway. `config` is always the one in force."""
+
+    paths: Paths
+    database: Database
+    clock: Clock
+    events: EventBus
+    watcher: ConfigWatcher
+    auth: Auth
+    rate_limiter: SlidingWindow
+    failed_attempts: FailedAttempts
+    agent: Agent
+    sessions: Sessions
+    tasks: TaskSet
+    bind_host: str = "127.0.0.1"
+    loop_delay_s: float = 0.0
+    _unsubscribe: Callable[[], None] = field(default=lambda: None)
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force. Take it once per request: it may be swapped at any await."""
+        return self.watcher.config
+
+    async def pulse(self) -> None:
+        """The gateway's heartbeat, once a second: settles what changed on disk, writes what was held back, forgets what expired."""
+        for step in (self.watcher.settle, self.auth.flush):
+            try:
+                await step()
+            except Exception:
+                logger.exception("a part of the pulse failed")
+        self.agent.sweep()
+        self.rate_limiter.sweep()
+        self.failed_attempts.sweep()
+
+    async def close(self) -> None:
+        """Close everything in the reverse order of opening."""
+        self._unsubscribe()
+        self.watcher.close()
+        await self.agent.close(grace_s=self.config.shutdown_grace_s)
+        await self.tasks.close()
+        await self.auth.flush()
+        await asyncio.to_thread(self.database.close)
+
+    def apply_limits(self) -> None:
+        """Bring the limits in line with the configuration."""
+        auth = self.config.auth
+        self.rate_limiter.resize(auth.rate_limit_requests, auth.rate_limit_window_secs)
+        self.failed_attempts.resize(auth.failed_attempts, auth.failed_attempts_window_secs)
+
+
+async def open_state(
+    paths: Paths,
+    loaded: LoadedConfig,
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
+    auth: Auth | None = None,
+    agent: Agent | None = None,
+) -> AppState:
+    """Open the database and every service on it. Raises Unavailable when the database does not fit; nothing is changed then."""
+    clock = clock or SystemClock()
+    environ = os.environ if environ is None else environ
+    database = agent.database if agent is not None else await open_database(paths)
+    events = EventBus()
+    watcher = ConfigWatcher(paths, loaded, events, environ)
+    settings = loaded.config.auth
+    agent = agent or Agent(
+        database=database, paths=paths, config=lambda: watcher.config, environ=lambda: watcher.environ, clock=clock
+    )
+    state = AppState(
+        paths=paths,
+        database=database,
+        clock=clock,
+        events=events,
+        watcher=watcher,
+        auth=auth or Auth(database, clock),
+        rate_limiter=SlidingWindow(settings.rate_limit_requests, settings.rate_limit_window_secs, clock),
+        failed_attempts=FailedAttempts(settings.failed_attempts, settings.failed_attempts_window_secs, clock),
+        agent=agent,
+        sessions=Sessions(database),
+        tasks=TaskSet("gateway"),
+    )
+    state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_limits())
+    cut_off = await agent.open()
+    if cut_off:
+        logger.warning("%d turns were cut off when the gateway last stopped; what they had said is kept", len(cut_off))
+    watcher.start()
+    return state
+
+
+async def open_database(paths: Paths) -> Database:
+    """Open core.db, bringing it to the newest schema. Raises Unavailable with what to do when it does not fit."""
+    paths.db_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(paths.core_db)
+    try:
+        await asyncio.to_thread(migrate, database)
+    except BaseException:
+        database.close()
+        raise
+    return database
