@@ -1,0 +1,1 @@
+"""The settings of an agent: their shape, reading, first writing and reloading."""

@@ -1,0 +1,212 @@
+"""Edits of agent.toml come into force while the gateway runs; bad ones do not. The observer and the files are real, the clock is not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import pytest
+
+from starpod.config.loader import load_config
+from starpod.config.watcher import ConfigWatcher
+from starpod.events import ConfigRejected, ConfigReloaded, EventBus
+from starpod.paths import Paths
+
+WAIT_S = 10.0
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def now(self) -> datetime:
+        return datetime.fromtimestamp(self.seconds, UTC)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+class Watched:
+    """A watcher with a clock in hand and the events it published."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.clock = FakeClock()
+        self.events: list[ConfigReloaded | ConfigRejected] = []
+        self._noted = asyncio.Event()
+        bus = EventBus()
+        bus.subscribe((ConfigReloaded, ConfigRejected), self.events.append)
+        self.watcher = _Noting(paths, load_config(paths, {}), bus, self.clock, self._noted)
+
+    async def edit(self, change: Callable[[], object]) -> None:
+        """Change files, wait until the observer has told of it, and let the debounce pass."""
+        self._noted.clear()
+        change()
+        await asyncio.wait_for(self._noted.wait(), WAIT_S)
+        await self.settle()
+
+    async def settle(self) -> None:
+        self.clock.seconds += 1.0
+        await self.watcher.settle()
+
+
+class _Noting(ConfigWatcher):
+    """Lets a test wait for the observer's report."""
+
+    def __init__(self, paths: Paths, current: object, bus: EventBus, clock: FakeClock, noted: asyncio.Event) -> None:
+        super().__init__(paths, current, bus, {}, clock=clock)  # type: ignore[arg-type]
+        self._noted = noted
+
+    def note_change(self) -> None:
+        super().note_change()
+        self._noted.set()
+
+
+@asynccontextmanager
+async def watching(paths: Paths) -> AsyncIterator[Watched]:
+    watched = Watched(paths)
+    watched.watcher.start()
+    try:
+        await watched.settle()
+        assert watched.events == []
+        yield watched
+    finally:
+        await watched.watcher.close()
+
+
+@pytest.fixture
+def edited(paths: Paths) -> Paths:
+    paths.agent_toml.write_text("max_turns = 3\n")
+    return paths
+
+
+def test_an_edit_comes_into_force(edited: Paths) -> None:
+    async def scenario() -> None:
+        async with watching(edited) as watched:
+            await watched.edit(lambda: edited.agent_toml.write_text("max_turns = 4\n"))
+            assert watched.watcher.config.max_turns == 4
+            assert watched.events == [ConfigReloaded(("max_turns",))]
+
+    asyncio.run(scenario())
+
+
+def test_an_editor_that_replaces_the_file_is_noticed(edited: Paths) -> None:
+    def replace() -> None:
+        other = edited.config_dir / "agent.toml~new"
+        other.write_text("max_turns = 5\n")
+        os.replace(other, edited.agent_toml)
+
+    async def scenario() -> None:
+        async with watching(edited) as watched:
+            await watched.edit(replace)
+            while watched.watcher.config.max_turns != 5:
+                await watched.edit(lambda: None)
+            assert watched.events[-1] == ConfigReloaded(("max_turns",))
+
+    asyncio.run(scenario())
+
+
+def test_a_bad_edit_keeps_the_old_settings_and_tells_why_once(edited: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with watching(edited) as watched:
+            await watched.edit(lambda: edited.agent_toml.write_text("max_turns = 'x'\n"))
+            assert watched.watcher.config.max_turns == 3
+            assert watched.watcher.last_error is not None
+            assert "config/agent.toml, line 1: max_turns" in watched.watcher.last_error
+            assert watched.events == [ConfigRejected(watched.watcher.last_error)]
+            await watched.watcher.reload()
+            assert len(watched.events) == 1
+
+    asyncio.run(scenario())
+    assert "settings not changed: config/agent.toml, line 1" in caplog.text
+
+
+def test_taking_a_bad_edit_back_clears_the_error(edited: Paths) -> None:
+    async def scenario() -> None:
+        async with watching(edited) as watched:
+            await watched.edit(lambda: edited.agent_toml.write_text("max_turns ="))
+            await watched.edit(lambda: edited.agent_toml.write_text("max_turns = 3\n"))
+            assert watched.watcher.last_error is None
+            assert watched.events[-1] == ConfigReloaded(())
+
+    asyncio.run(scenario())
+
+
+def test_a_deleted_file_keeps_the_settings_until_it_is_back(edited: Paths) -> None:
+    async def scenario() -> None:
+        async with watching(edited) as watched:
+            await watched.edit(edited.agent_toml.unlink)
+            assert watched.watcher.config.max_turns == 3
+            assert "missing" in (watched.watcher.last_error or "")
+            await watched.edit(lambda: edited.agent_toml.write_text("max_turns = 6\n"))
+            assert watched.watcher.config.max_turns == 6
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_read_until_a_second_after_the_last_change(edited: Paths) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        edited.agent_toml.write_text("max_turns = 4\n")
+        watched.watcher.note_change()
+        watched.clock.seconds += 0.9
+        watched.watcher.note_change()
+        watched.clock.seconds += 0.9
+        await watched.watcher.settle()
+        assert watched.watcher.config.max_turns == 3
+        watched.clock.seconds += 0.1
+        await watched.watcher.settle()
+        assert watched.watcher.config.max_turns == 4
+
+    asyncio.run(scenario())
+
+
+def test_identical_content_and_comments_publish_nothing(edited: Paths) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        await watched.watcher.reload()
+        edited.agent_toml.write_text("max_turns = 3 # three\n")
+        await watched.watcher.reload()
+        assert watched.events == []
+
+    asyncio.run(scenario())
+
+
+def test_an_edit_between_reading_and_watching_is_not_lost(edited: Paths) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        edited.agent_toml.write_text("max_turns = 9\n")
+        watched.watcher.start()
+        try:
+            await watched.settle()
+        finally:
+            await watched.watcher.close()
+        assert watched.watcher.config.max_turns == 9
+
+    asyncio.run(scenario())
+
+
+def test_a_changed_env_file_is_told_by_name_only(edited: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+
+    async def scenario() -> None:
+        async with watching(edited) as watched:
+            await watched.edit(lambda: edited.env_file.write_text("OPENAI_API_KEY=sk-very-secret\n"))
+            assert watched.events == [ConfigReloaded(("env.OPENAI_API_KEY",))]
+            assert watched.watcher.current.environ["OPENAI_API_KEY"] == "sk-very-secret"
+
+    asyncio.run(scenario())
+    assert "env.OPENAI_API_KEY" in caplog.text
+    assert "very-secret" not in caplog.text
+
+
+def test_a_key_that_needs_a_restart_is_warned_of(edited: Paths, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        edited.agent_toml.write_text('server_addr = "127.0.0.1:4000"\n')
+        await watched.watcher.reload()
+
+    asyncio.run(scenario())
+    assert "server_addr takes effect when the gateway is started again" in caplog.text
