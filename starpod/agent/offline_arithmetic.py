@@ -35,9 +35,11 @@ def expression_in(text: str) -> str | None:
 
     A bare `2024-05-01` or `555-1234` is more likely a date or a number than a sum.
     """
+    if len(text) > MAX_CHARS:
+        return None
     asked = _ASKED.fullmatch(text)
     match = asked or _BARE.fullmatch(text)
-    if match is None or len(text) > MAX_CHARS:
+    if match is None:
         return None
     expression = match["sum"].translate(_SIGNS).replace("^", "**").strip()
     expression = re.sub(r"(?<=[\d)])\s*[xX]\s*(?=[\d(])", "*", expression)

@@ -34,6 +34,7 @@ from starpod.agent.offline_phrases import Call, Result, Say, Situation, reply
 from starpod.clock import Clock
 
 MAX_CHUNKS = 400
+MAX_EXCERPT_CHARS = 4_000
 _CHARS_PER_TOKEN = 4
 
 
@@ -78,6 +79,8 @@ class OfflineModel(FunctionModel):
 
     def _next_step(self, messages: Sequence[ModelMessage], info: AgentInfo) -> str | Call:
         """The tool call that comes next, or the whole answer once every prompt of the turn has its result."""
+        if not info.function_tools and "summar" in (info.instructions or "").lower():
+            return _excerpt(messages)
         situation = Situation(
             tools={tool.name: tool.parameters_json_schema for tool in info.function_tools},
             now=self._clock.now().astimezone(self._zone),
@@ -115,21 +118,12 @@ def _turn(messages: Sequence[ModelMessage]) -> tuple[list[str], list[Result]]:
 
 
 def _turn_start(messages: Sequence[ModelMessage]) -> int:
-    start = len(messages) - 1
-    run_id = messages[start].run_id
-    while start > 0 and run_id is not None and messages[start - 1].run_id == run_id:
-        start -= 1
-    while start > 0 and not _opens_turn(messages[start:]):
-        start -= 1
-    return start
-
-
-def _opens_turn(messages: Sequence[ModelMessage]) -> bool:
-    """Whether the first message can begin a turn: a text of the user's, and not beside the results of tools called before it."""
-    first = messages[0]
-    if any(isinstance(part, BaseToolReturnPart) for part in first.parts):
-        return False
-    return any(isinstance(part, UserPromptPart) for message in messages for part in message.parts)
+    """Where the turn begins: at the last request of the user's that is not beside the results of tools called before it."""
+    for index in range(len(messages) - 1, -1, -1):
+        kinds = {part.part_kind for part in messages[index].parts}
+        if "user-prompt" in kinds and "tool-return" not in kinds:
+            return index
+    return 0
 
 
 def _prompt_text(part: UserPromptPart) -> str:
@@ -146,6 +140,12 @@ def _result(part: BaseToolReturnPart[Any]) -> Result:
     if isinstance(content, list):
         content = "\n".join(item for item in content if isinstance(item, str)) or part.model_response_str()
     return Result(content if isinstance(content, str) else part.model_response_str(), failed=part.outcome != "success")
+
+
+def _excerpt(messages: Sequence[ModelMessage]) -> str:
+    """What stands for a summary when a conversation gets too long: its end, word for word."""
+    text = "\n".join(_turn(messages)[0])
+    return f"The earlier conversation ended like this:\n{text[-MAX_EXCERPT_CHARS:]}"
 
 
 def _chunks(text: str) -> list[str]:

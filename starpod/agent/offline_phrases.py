@@ -14,6 +14,8 @@ from starpod.agent.offline_reminders import parse_reminder
 
 NOTES = "notes.md"
 MAX_SHOWN_CHARS = 6_000
+MAX_MESSAGE_CHARS = 20_000
+"""Matching runs on the event loop; this many take some 15 ms at worst."""
 
 HELP = """I am Starpod's offline assistant, not a language model: I understand a few plain sentences and use the same tools as a \
 real model. You can say, for example:
@@ -84,9 +86,11 @@ def reply(message: str, situation: Situation) -> Say | Call:
     text, has_files = _without_notes(message)
     if not text:
         return Say(_FILES_ONLY if has_files else 'Your message is empty. Say "help" to see what I can do.')
+    if len(text) > MAX_MESSAGE_CHARS:
+        return Say(f"Your message is too long for me: {len(text)} characters. I read up to {MAX_MESSAGE_CHARS}.")
     if (expression := expression_in(text)) is not None:
         return Say(evaluate(expression))
-    plain = re.sub(r"[\s.!?]+$", "", text)
+    plain = text.rstrip(" \t\r\n.!?")
     for pattern, answer in _PATTERNS:
         if match := pattern.fullmatch(plain):
             return _possible(answer(match, situation), situation)
@@ -319,6 +323,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(rf"(?:please\s+)?(?:can you\s+|could you\s+)?(?:{text})", re.IGNORECASE | re.DOTALL)
 
 
+# No two runs in a pattern may share characters: a hostile message would then take quadratic time, on the event loop.
 _FILE = r"(?:(?:the|my)\s+)?(?:file\s+)?"
 _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Situation], Say | Call]], ...] = (
     (_pattern(r"(?:hi|hello|hey|greetings|good (?:morning|day|afternoon|evening))(?:[\s,]+[\w']+){0,2}"), _hello),
@@ -361,9 +366,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Situation], Say
     (_pattern(r"find(?: me)?(?: (?:all|my|the))* files?(?: (?:named|called|matching|like))?\s+(?P<what>\S.*)"), _find),
     (_pattern(rf"(?:read|cat)\s+{_FILE}(?P<what>\S.*)"), _read),
     (_pattern(r"(?:show|open|display|print)(?: me)? (?:the |my )?file\s+(?P<what>\S.*)"), _read),
-    (_pattern(rf"(?P<verb>write)\s+(?P<what>\S.*)\s+(?:to|into|in)\s+{_FILE}(?P<file>\"[^\"]+\"|'[^']+'|\S+)"), _write),
+    (_pattern(rf"(?P<verb>write)\s+(?P<what>\S.*)\s(?:to|into|in)\s+{_FILE}(?P<file>\"[^\"]+\"|'[^']+'|\S+)"), _write),
     (
-        _pattern(r"(?P<verb>append|add)\s+(?P<what>\S.*)\s+to\s+(?:the |my )?file\s+(?P<file>\"[^\"]+\"|'[^']+'|\S+)"),
+        _pattern(r"(?P<verb>append|add)\s+(?P<what>\S.*)\sto\s+(?:the |my )?file\s+(?P<file>\"[^\"]+\"|'[^']+'|\S+)"),
         _write,
     ),
     (_pattern(rf"attach\s+{_FILE}(?P<what>\S.*)"), _attach),

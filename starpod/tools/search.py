@@ -91,13 +91,16 @@ def glob(context: ToolContext, arguments: GlobArguments) -> str:
     return "\n".join(lines) or "No files found."
 
 
-def grep(context: ToolContext, arguments: GrepArguments) -> str:
-    """The matching lines, files or counts, by file name. Binary files and files over 20 MB are left out."""
+def grep(context: ToolContext, arguments: GrepArguments, budget: walk.Budget | None = None) -> str:
+    """The matching lines, files or counts, by file name. Binary files and files over 20 MB are left out.
+
+    A pattern that takes too long, alone or over many files, is given up when the budget is spent, and the result says so.
+    """
     start = _start(context, arguments.path)
     pattern = _compiled(arguments)
     only = walk.glob_pattern(arguments.glob) if arguments.glob else None
     suffixes = _suffixes(arguments.type)
-    budget = walk.Budget()
+    budget = budget or walk.Budget()
     report = _Report(arguments.head_limit)
     try:
         for file in walk.files(context.home, start, budget):
