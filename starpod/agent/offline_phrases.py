@@ -162,7 +162,7 @@ def _grep(pattern: str, path: str, subject: str) -> Call:
             return 'I have no notes yet. Say, for example, "remember that the meeting is on Friday".'
         if result.failed:
             return _failure(result)
-        if result.text == "No matches found.":
+        if result.text.startswith("No matches found."):
             return f'I found nothing about "{subject}" in {"my notes" if path == NOTES else "your files"}.'
         lines = [line.removeprefix(f"{NOTES}:") if path == NOTES else line for line in result.text.split("\n")]
         return f'This is what I found about "{subject}":\n\n' + "\n".join(

@@ -112,9 +112,10 @@ def grep(context: ToolContext, arguments: GrepArguments, budget: walk.Budget | N
                 break
     except TimeoutError:
         budget.spent = True
-    if budget.spent:
-        report.lines.append(_CUT_SHORT)
-    return "\n".join(report.lines) or "No matches found."
+    notes = [_CUT_SHORT] if budget.spent else []
+    if budget.too_big:
+        notes.append(f"[{budget.too_big} file(s) over {MAX_FILE_BYTES // 1_048_576} MB left out]")
+    return "\n".join([*(report.lines or ["No matches found."]), *notes])
 
 
 class _Report:
@@ -203,10 +204,13 @@ def _searched(
 ) -> Iterator[_Line]:
     try:
         with os.fdopen(homes.open_file(context.home, file.path), "rb") as opened:
-            data = opened.read(MAX_FILE_BYTES + 1)
+            if os.fstat(opened.fileno()).st_size > MAX_FILE_BYTES:
+                budget.too_big += 1
+                return
+            data = opened.read(MAX_FILE_BYTES)
     except (OSError, ToolFailure):  # gone, locked or replaced by something else since the walk saw it
         return
-    if len(data) > MAX_FILE_BYTES or b"\0" in data[:8_192]:
+    if b"\0" in data[:8_192]:
         return
     text = data.decode(errors="replace")
     for number, line in enumerate(text.removesuffix("\n").split("\n") if text else [], start=1):

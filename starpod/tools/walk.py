@@ -21,11 +21,12 @@ TIME_LIMIT_S = 10.0
 
 @dataclass(slots=True)
 class Budget:
-    """How much one search may still do; `spent` tells afterwards that it was cut short."""
+    """How much one search may still do; `spent` and `too_big` tell afterwards what was left out."""
 
     deadline: float = field(default_factory=lambda: time.monotonic() + TIME_LIMIT_S)
     visits: int = MAX_VISITED
     spent: bool = False
+    too_big: int = 0
 
     def left_s(self) -> float:
         """Seconds left; at least a millisecond, because zero means no limit to `regex`."""

@@ -153,3 +153,11 @@ def test_grep_reads_invalid_utf8_and_windows_lines(home: Path, desk: Desk) -> No
     (home / "a.txt").write_bytes(b"caf\xe9 one\r\nnext\r\n")
     assert desk.text("Grep", pattern="one$", output_mode="content") == "a.txt:1:caf� one"
     assert desk.text("Grep", pattern="^$") == "No matches found."
+
+
+def test_grep_tells_of_files_that_are_too_big(home: Path, desk: Desk) -> None:
+    with (home / "big.txt").open("w") as file:
+        file.write("needle\n")
+        file.truncate(search.MAX_FILE_BYTES + 1)
+    (home / "small.txt").write_text("needle\n")
+    assert desk.text("Grep", pattern="needle") == "small.txt\n[1 file(s) over 20 MB left out]"
