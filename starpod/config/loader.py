@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import stat
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -82,7 +83,7 @@ def load_frontend(paths: Paths) -> Frontend:
     """Read `frontend.toml`. Blocks on the disk. A missing or unusable file gives the defaults."""
     path = paths.config_dir / "frontend.toml"
     label = _label(paths, path)
-    if not path.exists():
+    if not os.path.lexists(path):
         return Frontend()
     try:
         text = _read(path, label)
@@ -133,7 +134,7 @@ def _read(path: Path, label: str) -> str:
 def _merge_env_file(paths: Paths, environ: Mapping[str, str]) -> tuple[dict[str, str], str, list[str]]:
     """`environ` overridden by `.env`, the text of that file, and a warning for each of its lines that cannot be read."""
     merged = dict(environ)
-    if not paths.env_file.exists():
+    if not os.path.lexists(paths.env_file):
         return merged, "", []
     # Imported here because most agents have no such file and every start would pay for it.
     from dotenv.parser import parse_stream

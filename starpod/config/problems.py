@@ -37,8 +37,10 @@ TOML_CURES = (
     ("Cannot overwrite a value", "this key is there twice; delete one of the two"),
     ("Cannot declare", "this table is there twice; put its keys under one heading"),
     ("Unclosed array", "close the list with ]"),
+    ('Expected "\'"', "close the text with a quote"),
     ("Unterminated string", "close the text with a quote"),
     ("Illegal character '\\n'", "close the text with a quote"),
+    ("Found invalid character", "take this character out, or close the text before it with a quote"),
     ("Unescaped '\\'", "write \\\\ for a backslash, or put the text in single quotes"),
     ("Expected newline or end of document", "one key = value on each line; text stands in double quotes"),
 )

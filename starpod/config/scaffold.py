@@ -7,8 +7,6 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import tomlkit
-
 from starpod.clock import Clock
 from starpod.config.files import create_atomically
 from starpod.config.problems import ConfigError
@@ -65,6 +63,9 @@ def _make_folders(paths: Paths) -> None:
 
 
 def _first_settings(template: str, environ: Mapping[str, str], clock: Clock) -> str:
+    # Imported here because only a first start needs it, and every start would pay its 25 ms.
+    import tomlkit
+
     document = tomlkit.parse(template)
     document["models"] = [first_model(environ)]
     return f"# Made on {clock.now():%Y-%m-%d}.\n{tomlkit.dumps(document)}"

@@ -44,6 +44,8 @@ def test_a_byte_order_mark_is_no_error(load: Load) -> None:
         ("max_turns = 1\nmax_turns = 2\n", ["line 2", "max_turns", "twice"]),
         ("[auth]\n[auth]\n", ["line 2", "twice"]),
         ("max_turns\n", ["line 1", "key = value"]),
+        ("agent_name = 'Nova\n", ["line 1", "agent_name", "close the text"]),
+        ('server_addr = "::1"\x07', ["line 1", "server_addr", "not TOML"]),
     ],
 )
 def test_half_written_toml_is_told_with_its_line(load: Load, text: str, parts: list[str]) -> None:
@@ -209,6 +211,13 @@ def test_a_line_of_the_env_file_that_cannot_be_read_is_warned_of_without_its_tex
     loaded = load_config(paths, {})
     assert loaded.environ == {"A": "1"}
     assert [".env, line 2" in warning and "never-closed" not in warning for warning in loaded.warnings] == [True]
+
+
+def test_an_unusable_env_file_is_told(paths: Paths) -> None:
+    paths.agent_toml.touch()
+    paths.env_file.mkdir()
+    with pytest.raises(ConfigError, match=r"^\.env: there is a folder in its place"):
+        load_config(paths, {})
 
 
 def test_the_digest_tells_whether_anything_changed(load: Load, paths: Paths) -> None:
