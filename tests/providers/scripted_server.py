@@ -215,6 +215,7 @@ class ScriptedServer:
         self.port: int = self._sockets[0].getsockname()[1]
         self._arrived = threading.Condition()
         self._chunks: dict[tuple[str, str, int], bytes] = {}
+        self._ready = threading.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
@@ -259,6 +260,7 @@ class ScriptedServer:
         )
         server = HTTPServer(application)
         server.add_sockets(self._sockets)
+        self._ready.set()
         try:
             await self._stop.wait()
         finally:
@@ -270,6 +272,7 @@ class ScriptedServer:
             target=lambda: asyncio.run(self.serve_forever()), daemon=True, name="scripted-provider"
         )
         self._thread.start()
+        self._ready.wait(5)
         return self
 
     def __exit__(
