@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tornado.web
+import tornado.websocket
 
 from starpod.state import AppState
 
@@ -24,3 +25,9 @@ class Application(tornado.web.Application):
             compress_response=False,
         )
         self.state = state
+        self.sockets: set[tornado.websocket.WebSocketHandler] = set()
+
+    def close_sockets(self, code: int, reason: str) -> None:
+        """Tell every open socket that the gateway goes away."""
+        for socket in tuple(self.sockets):
+            socket.close(code, reason)

@@ -7,12 +7,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from starpod.agent.service import Agent
 from starpod.auth.limits import FailedAttempts, SlidingWindow
 from starpod.auth.service import Auth
 from starpod.clock import Clock, SystemClock
-from starpod.config.loader import LoadedConfig
+from starpod.config.loader import Frontend, LoadedConfig, load_frontend
 from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
 from starpod.db.database import Database
@@ -23,6 +24,8 @@ from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
+
+SWEEP_BEATS = 600
 
 
 @dataclass(slots=True)
@@ -42,6 +45,7 @@ class AppState:
     tasks: TaskSet
     bind_host: str = "127.0.0.1"
     loop_delay_s: float = 0.0
+    _beats: int = 0
     _unsubscribe: Callable[[], None] = field(default=lambda: None)
 
     @property
@@ -56,6 +60,9 @@ class AppState:
                 await step()
             except Exception:
                 logger.exception("a part of the pulse failed")
+        self._beats += 1
+        if self._beats % SWEEP_BEATS == 0:
+            self.tasks.spawn(self.auth.sweep(), name="auth-sweep")
         self.agent.sweep()
         self.rate_limiter.sweep()
         self.failed_attempts.sweep()
@@ -63,17 +70,23 @@ class AppState:
     async def close(self) -> None:
         """Close everything in the reverse order of opening."""
         self._unsubscribe()
-        self.watcher.close()
+        await self.watcher.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
         await self.tasks.close()
         await self.auth.flush()
+        self.auth.close()
         await asyncio.to_thread(self.database.close)
+
+    async def frontend(self) -> Frontend:
+        """Greeting and prompts of the page, as frontend.toml has them now."""
+        return await asyncio.to_thread(load_frontend, self.paths)
 
     def apply_limits(self) -> None:
         """Bring the limits in line with the configuration."""
         auth = self.config.auth
         self.rate_limiter.resize(auth.rate_limit_requests, auth.rate_limit_window_secs)
         self.failed_attempts.resize(auth.failed_attempts, auth.failed_attempts_window_secs)
+        self.auth.sign_in_lifetime = timedelta(days=auth.cookie_days)
 
 
 async def open_state(
@@ -93,7 +106,11 @@ async def open_state(
     watcher = ConfigWatcher(paths, loaded, events, environ)
     settings = loaded.config.auth
     agent = agent or Agent(
-        database=database, paths=paths, config=lambda: watcher.config, environ=lambda: watcher.environ, clock=clock
+        database=database,
+        paths=paths,
+        config=lambda: watcher.config,
+        environ=lambda: watcher.current.environ,
+        clock=clock,
     )
     state = AppState(
         paths=paths,
@@ -109,6 +126,7 @@ async def open_state(
         tasks=TaskSet("gateway"),
     )
     state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_limits())
+    state.apply_limits()
     cut_off = await agent.open()
     if cut_off:
         logger.warning("%d turns were cut off when the gateway last stopped; what they had said is kept", len(cut_off))

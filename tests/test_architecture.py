@@ -191,7 +191,7 @@ def test_handlers_reach_the_database_only_through_services(modules: list[Module]
 
 def test_sql_lives_in_the_stores(modules: list[Module]) -> None:
     others = [
-        module for module in modules if not module.name.endswith(".store") and not module.name.startswith("starpod.db")
+        module for module in modules if not module.name.endswith("store") and not module.name.startswith("starpod.db")
     ]
     assert [found for module in others for found in forbidden_imports(module, *SQL)] == []
 

@@ -18,14 +18,14 @@ from starpod.config.schema import CompactionConfig
 from starpod.db.database import Database
 
 if TYPE_CHECKING:
-    from pydantic_ai.messages import ModelMessage
+    from pydantic_ai.messages import ModelMessage, ModelRequestPart
 
 logger = logging.getLogger(__name__)
 
 PRUNED_HEAD, PRUNED_TAIL = 500, 200
 SUMMARY_INSTRUCTIONS = """\
-Summarise the conversation below for the assistant that will continue it without seeing it. Keep decisions, facts about people, file paths, \
-names, numbers, results of tools, open questions and promises. Leave out pleasantries. Write plain prose or short lists."""
+Summarise the conversation below for the assistant that will continue it without seeing it. Keep decisions, facts about people, \
+file paths, names, numbers, results of tools, open questions and promises. Leave out pleasantries. Write plain prose or short lists."""
 
 
 @dataclass(slots=True)
@@ -102,15 +102,8 @@ def prune(past: History, config: CompactionConfig) -> None:
     """Shorten long tool results in all but the newest messages."""
     limit = config.prune_tool_result_max_chars
     for index, message in enumerate(past.messages[: max(0, len(past.messages) - config.min_keep_messages)]):
-        if message.kind != "request":
-            continue
-        parts = [
-            replace(part, content=_shortened(part.content))
-            if part.part_kind == "tool-return" and isinstance(part.content, str) and len(part.content) > limit
-            else part
-            for part in message.parts
-        ]
-        past.messages[index] = replace(message, parts=parts)
+        if message.kind == "request":
+            past.messages[index] = replace(message, parts=[_pruned(part, limit) for part in message.parts])
 
 
 def transcript(messages: list[ModelMessage]) -> str:
@@ -130,6 +123,20 @@ def transcript(messages: list[ModelMessage]) -> str:
                 case _:
                     continue
     return "\n\n".join(lines)
+
+
+def _pruned(part: ModelRequestPart, limit: int) -> ModelRequestPart:
+    from pydantic_ai.messages import ToolReturnPart
+
+    if type(part) is not ToolReturnPart or not isinstance(part.content, str) or len(part.content) <= limit:
+        return part
+    return ToolReturnPart(
+        tool_name=part.tool_name,
+        tool_call_id=part.tool_call_id,
+        content=_shortened(part.content),
+        outcome=part.outcome,
+        timestamp=part.timestamp,
+    )
 
 
 def _shortened(text: str) -> str:

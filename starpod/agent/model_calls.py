@@ -76,13 +76,14 @@ class ModelCalls:
 
         chosen = self._models.resolve(turn.config.compaction_model or turn.request.model, any_model=True)
         parameters = ModelRequestParameters(instruction_parts=[InstructionPart(instructions)])
-        settings = ModelSettings(**{**(chosen.settings or {}), "max_tokens": max_tokens})
+        settings = chosen.settings.copy() if chosen.settings else ModelSettings()
+        settings["max_tokens"] = max_tokens
         response = await chosen.model.request([ModelRequest(parts=[UserPromptPart(text)])], settings, parameters)
         return response.text or "", self.usage_of(chosen, response, purpose="compaction")
 
     def usage_of(self, chosen: ChosenModel, response: ModelResponse, *, purpose: str = "chat") -> UsageRow:
         """What a complete answer used, at the price of the model that gave it."""
-        provider, model = chosen.answered_by(response)
+        provider, model = chosen.provider, chosen.name
         tokens = costs.TokenUsage.from_usage(response.usage)
         return self._row(provider, model, tokens, purpose, is_estimate=False)
 

@@ -69,7 +69,7 @@ class Prompts:
                 pass
             case "__heartbeat__":
                 lines.append(
-                    "This is the periodic heartbeat: nobody is waiting. Do what the message asks; if nothing needs doing, say so in one line."
+                    "This is the periodic heartbeat: nobody waits. Do what the message asks; if nothing needs doing, say so in one line."
                 )
             case job:
                 lines.append(

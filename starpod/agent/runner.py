@@ -7,9 +7,10 @@ import base64
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starpod.agent import history, store
+from starpod.agent import history, settle_store, store
 from starpod.agent.compaction import Compactor, PromptSize
 from starpod.agent.history import History
 from starpod.agent.journal import Journal
@@ -213,7 +214,7 @@ class Runner:
         turn.publish(self._ended(turn))
         for file in turn.outgoing:
             try:
-                data = await asyncio.to_thread(lambda path=file.path: base64.b64encode(path.read_bytes()).decode())
+                data = await asyncio.to_thread(_encoded, file.path)
             except OSError:
                 logger.warning("an attached file was gone before it could be sent")
                 continue
@@ -240,7 +241,7 @@ class Runner:
             usage = self._calls.usage_of_cut(turn)
             await self._journal.flush()
             said = await self._database.run(
-                store.settle,
+                settle_store.settle,
                 turn_id=turn.id,
                 state=state,
                 error=error,
@@ -273,3 +274,7 @@ class Runner:
             model=usage.model or turn.request.model,
         )
         return turn.end
+
+
+def _encoded(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode()

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from starpod.agent import attachments, history, store
+from starpod.agent import attachments, history, settle_store, store
 from starpod.agent.compaction import Compactor
 from starpod.agent.costs import Costs
 from starpod.agent.journal import Journal
@@ -89,7 +89,7 @@ class Agent:
 
     async def open(self) -> list[str]:
         """Settle what a crash left behind; returns the ids of turns that were cut off."""
-        return await self.database.run(store.recover, self._clock.now())
+        return await self.database.run(settle_store.recover, self._clock.now())
 
     async def close(self, *, grace_s: float = 0.0) -> None:
         """Let running turns finish for `grace_s` seconds, then cut them off with what they have stored."""

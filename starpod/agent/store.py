@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import peewee
 
-from starpod.agent import history
 from starpod.agent.types import StoredTurn, TurnRequest, TurnState, UsageRow
 from starpod.clock import format_time
 from starpod.errors import Conflict
@@ -147,7 +146,7 @@ def save_response(
     row_id = add_model_message(connection, session_id, turn_id, message_json, now)
     add_usage(connection, session_id, turn_id, usage, num_turns, now)
     if is_final:
-        _end_turn(connection, turn_id, "completed", num_turns, None, now)
+        end_turn(connection, turn_id, "completed", num_turns, None, now)
     return row_id
 
 
@@ -185,64 +184,6 @@ def append_journal(connection: peewee.Database, entries: Sequence[tuple[str, str
     """Append streamed text, (turn id, text) each."""
     for entry in entries:
         connection.execute_sql("INSERT INTO turn_journal (turn_id, text) VALUES (?, ?)", entry)
-
-
-def settle(
-    connection: peewee.Database,
-    *,
-    turn_id: str,
-    state: TurnState,
-    error: str | None,
-    num_turns: int,
-    usage: UsageRow | None,
-    now: datetime,
-) -> str:
-    """End a turn that did not complete and make its history whole; returns the text it had said since its last stored answer.
-
-    Journalled text becomes an assistant message, tool calls without a result get an error result, messages that the model never saw join
-    its history. Works from the database alone, so it serves a stop, a failure and the start after a crash alike.
-    """
-    row = connection.execute_sql("SELECT session_id FROM turns WHERE id = ?", (turn_id,)).fetchone()
-    if row is None:
-        return ""
-    session_id = row[0]
-    _return_open_calls(connection, session_id, turn_id, now)
-    said = "".join(
-        text
-        for (text,) in connection.execute_sql("SELECT text FROM turn_journal WHERE turn_id = ? ORDER BY id", (turn_id,))
-    )
-    never_began = not connection.execute_sql(
-        "SELECT 1 FROM model_messages WHERE turn_id = ? LIMIT 1", (turn_id,)
-    ).fetchone()
-    if never_began:
-        _store_pending(connection, session_id, turn_id, now)
-    if said:
-        sessions.add_message(connection, session_id, turn_id, "assistant", said, now)
-        add_model_message(connection, session_id, turn_id, history.partial_response_json(said, now), now)
-        connection.execute_sql("DELETE FROM turn_journal WHERE turn_id = ?", (turn_id,))
-    _store_pending(connection, session_id, turn_id, now)
-    if usage is not None:
-        add_usage(connection, session_id, turn_id, usage, num_turns, now)
-    _end_turn(connection, turn_id, state, num_turns, error, now)
-    return said
-
-
-def recover(connection: peewee.Database, now: datetime) -> list[str]:
-    """After a crash: mark what was running or waiting as interrupted, keep all it had said, run nothing. Returns the turn ids."""
-    rows = connection.execute_sql(
-        "SELECT id FROM turns WHERE state IN ('running', 'queued') ORDER BY created_at"
-    ).fetchall()
-    for (turn_id,) in rows:
-        settle(
-            connection,
-            turn_id=turn_id,
-            state="interrupted",
-            error="The gateway stopped while this was being answered.",
-            num_turns=0,
-            usage=None,
-            now=now,
-        )
-    return [turn_id for (turn_id,) in rows]
 
 
 def find_turn(connection: peewee.Database, turn_id: str) -> StoredTurn | None:
@@ -404,54 +345,7 @@ def _begin(connection: peewee.Database, turn_id: str, session_id: str, user_json
     return Begun(rows, summary)
 
 
-def _return_open_calls(connection: peewee.Database, session_id: str, turn_id: str, now: datetime) -> None:
-    """Give every tool call of the last answer a result: the stored one where it came in time, else an error."""
-    row = connection.execute_sql(
-        "SELECT message FROM model_messages WHERE turn_id = ? ORDER BY id DESC LIMIT 1", (turn_id,)
-    ).fetchone()
-    calls = history.open_tool_calls(row[0]) if row else []
-    if not calls:
-        return
-    results: dict[str, dict[str, Any]] = {}
-    for (content,) in connection.execute_sql(
-        "SELECT content FROM session_messages WHERE turn_id = ? AND role = 'tool_result'", (turn_id,)
-    ).fetchall():
-        result = json.loads(content)
-        results[result["tool_use_id"]] = result
-    returns = []
-    for call_id, name in calls:
-        if call_id not in results:
-            save_tool_result(
-                connection,
-                session_id=session_id,
-                turn_id=turn_id,
-                call_id=call_id,
-                content=history.INTERRUPTED,
-                is_error=True,
-                now=now,
-            )
-            results[call_id] = {"content": history.INTERRUPTED, "is_error": True}
-        returns.append((call_id, name, results[call_id]["content"], not results[call_id]["is_error"]))
-    add_model_message(connection, session_id, turn_id, history.tool_returns_json(returns, now), now)
-
-
-def _store_pending(connection: peewee.Database, session_id: str, turn_id: str, now: datetime) -> None:
-    rows = connection.execute_sql(
-        "SELECT id, content FROM session_messages WHERE turn_id = ? AND role = 'user' AND is_pending = 1 ORDER BY id",
-        (turn_id,),
-    ).fetchall()
-    for message_id, content in rows:
-        save_request(
-            connection,
-            session_id=session_id,
-            turn_id=turn_id,
-            message_json=history.user_json(content, now),
-            message_ids=[message_id],
-            now=now,
-        )
-
-
-def _end_turn(
+def end_turn(
     connection: peewee.Database, turn_id: str, state: TurnState, num_turns: int, error: str | None, now: datetime
 ) -> None:
     connection.execute_sql(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from starpod.tasks import TaskSet
 from starpod.tools.types import ToolContext
 
 if TYPE_CHECKING:
@@ -73,15 +74,15 @@ async def _run_batch(
     context: RunContext[ToolContext],
     max_bytes: int,
 ) -> AsyncIterator[ToolResult]:
-    tasks = [asyncio.ensure_future(_run_one(call, toolset, tools, context, max_bytes)) for call in calls]
+    running = TaskSet("tools")
     try:
+        tasks = [
+            running.spawn(_run_one(call, toolset, tools, context, max_bytes), name=call.tool_name) for call in calls
+        ]
         for done in asyncio.as_completed(tasks):
             yield await done
     finally:
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await running.close()
 
 
 async def _run_one(

@@ -11,7 +11,6 @@ from starpod.agent.types import Follower, Published, StreamEnded, TextDelta, Tur
 from starpod.config.schema import Config
 from starpod.tools.types import OutgoingFile
 
-
 NOTHING_USED = UsageRow(0, 0, 0, 0, 0.0, False, "chat", "", "")
 
 

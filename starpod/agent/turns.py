@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from starpod.agent import store
+from starpod.agent import settle_store, store
 from starpod.agent.store import Accepted
 from starpod.agent.turn import FollowUp, Turn
 from starpod.agent.types import TurnRequest, UserMessageAdded
@@ -231,7 +231,7 @@ class Turns:
         if turn.end is None and turn.state == "queued":
             turn.state = "stopped" if turn.stop_requested else "interrupted"
             await self._database.run(
-                store.settle,
+                settle_store.settle,
                 turn_id=turn.id,
                 state=turn.state,
                 error=None,

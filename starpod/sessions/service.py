@@ -18,7 +18,7 @@ class Sessions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list(self, viewer: Viewer, *, limit: int = 20) -> list[Session]:
+    async def list_recent(self, viewer: Viewer, *, limit: int = 20) -> list[Session]:
         """Up to `limit` sessions that are not archived, newest message first."""
         return await self._database.read(store.list_sessions, viewer.owner_ids, limit)
 
@@ -46,6 +46,10 @@ class Sessions:
             store.set_flag, session_id, viewer.owner_ids, is_read=is_read, is_archived=is_archived
         ):
             raise NotFound(f"Session {session_id!r} not found")
+
+    async def ping(self) -> None:
+        """Unavailable when the database does not answer."""
+        await self._database.read(store.list_sessions, None, 1)
 
 
 def session_key(channel_id: str | None, channel_session_key: str | None, user_id: str) -> SessionKey:

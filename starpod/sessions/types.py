@@ -9,7 +9,7 @@ Channel = Literal["main", "telegram", "email", "slack"]
 MessageRole = Literal["user", "assistant", "tool_use", "tool_result"]
 
 AGENT_USER_IDS = ("admin", "cron", "heartbeat", "boot", "bootstrap")
-"""Owners that are no people: what the agent does by itself, and who chats while no user exists. Admins see these sessions as well as their own."""
+"""Owners that are no people: what the agent does by itself, and who chats while no user exists. Admins see their sessions too."""
 
 
 @dataclass(frozen=True, slots=True)

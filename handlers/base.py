@@ -1,0 +1,254 @@
+"""What every request goes through: host, sign-in, origin, limits, body, and one map from errors to statuses. No route can forget it."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+
+import tornado.web
+from pydantic import TypeAdapter
+from pydantic_core import to_json
+from tornado.httputil import HTTPHeaders
+
+from handlers.schemas import parse
+from starpod.auth.limits import retry_after
+from starpod.auth.origins import host_allowed, same_origin_request
+from starpod.auth.types import User
+from starpod.errors import Conflict, Forbidden, InvalidInput, NotFound, StarpodError, Unavailable, Upstream
+from starpod.sessions.types import Viewer
+
+if TYPE_CHECKING:
+    from starpod.app import Application
+    from starpod.state import AppState
+
+logger = logging.getLogger(__name__)
+
+Access = Literal["anyone", "user", "admin"]
+T = TypeVar("T")
+
+COOKIE = "starpod_session"
+MISSING_KEY = "Missing API key — set X-API-Key header"
+INVALID_KEY = "Invalid API key"
+ADMIN_ONLY = "Admin access required"
+RATE_LIMITED = "Rate limit exceeded"
+BODY_LIMIT = 2 * 1024 * 1024
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+STATUS: dict[type[StarpodError], int] = {
+    InvalidInput: 400,
+    Forbidden: 403,
+    NotFound: 404,
+    Conflict: 409,
+    Upstream: 502,
+    Unavailable: 503,
+}
+SECURITY_HEADERS = {
+    "Server": "Starpod",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class Refused(tornado.web.HTTPError):
+    """Ends a request with a status and a text that the client may see; `headers` go with it."""
+
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, log_message=None)
+        self.text = text
+        self.headers = headers or {}
+
+
+@tornado.web.stream_request_body
+class BaseHandler(tornado.web.RequestHandler):
+    """A JSON route. `access` comes from the route table; the body is read only after the caller was let in."""
+
+    application: Application
+    body_limit: ClassVar[int] = BODY_LIMIT
+
+    def initialize(self, access: Access = "user") -> None:
+        """Take the access rule from the route table."""
+        self.access: Access = access
+        self.user: User | None = None
+        self._chunks: list[bytes] = []
+        self._received = 0
+
+    @property
+    def state(self) -> AppState:
+        """The gateway's services."""
+        return self.application.state
+
+    @property
+    def viewer(self) -> Viewer:
+        """On whose behalf services are asked."""
+        return Viewer(self.user.id, self.user.role == "admin") if self.user is not None else Viewer(None, True)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return self.request.remote_ip or "?"
+
+    async def prepare(self) -> None:
+        """Everything that is checked before the route's own code and before the body is read."""
+        self.check_host()
+        self.check_size()
+        self.user = await self.identify() if self.access != "anyone" else None
+        if self.access == "admin" and self.user is not None and self.user.role != "admin":
+            raise Refused(403, ADMIN_ONLY)
+        if self.user is not None:
+            self.check_rate(self.user.id)
+
+    def data_received(self, chunk: bytes) -> None:
+        """Collect the body, up to the limit."""
+        self._received += len(chunk)
+        if self._received > self.body_limit:
+            raise Refused(413, f"The body is larger than {self.body_limit} bytes", {"Connection": "close"})
+        self._chunks.append(chunk)
+
+    def check_host(self) -> None:
+        """Refuse names that are not ours: a foreign page may have pointed its own name at this address."""
+        if not _host_allowed(self.request.host, self.state.bind_host, self.state.config.auth.allowed_hosts):
+            raise Refused(403, "This host name is not allowed. Add it to allowed_hosts under [auth] in agent.toml.")
+
+    def check_size(self) -> None:
+        """Refuse a body that announces itself as too large, before it is sent."""
+        length = self.request.headers.get("Content-Length")
+        if length is not None and (not length.isdigit() or int(length) > self.body_limit):
+            raise Refused(413, f"The body is larger than {self.body_limit} bytes", {"Connection": "close"})
+
+    def check_rate(self, user_id: str) -> None:
+        """Count the request against the user's limit."""
+        wait_s = self.state.rate_limiter.hit(user_id)
+        if wait_s is not None:
+            raise Refused(429, RATE_LIMITED, {"Retry-After": str(retry_after(wait_s))})
+
+    async def identify(self) -> User | None:
+        """The caller by key or cookie; None only while no user exists. Raises Refused(401) else, Unavailable when it cannot be known."""
+        auth = self.state.auth
+        key = presented_key(self.request.headers)
+        if key is not None:
+            known = auth.cached(key)
+            if isinstance(known, User):
+                return known
+        elif (token := self.get_cookie(COOKIE)) is not None:
+            user = await auth.authenticate_cookie(token)
+            if user is not None:
+                if self.request.method not in SAFE_METHODS and not same_origin_request(self.request.headers):
+                    raise Refused(403, "This request comes from another site")
+                return user
+        if not await auth.has_users():
+            return None
+        self.check_failures()
+        if key is None:
+            raise Refused(401, MISSING_KEY)
+        user = await auth.authenticate(key)
+        if user is None:
+            self.state.failed_attempts.record(self.address)
+            await auth.audit("failed_auth", None, "invalid key", self.address)
+            raise Refused(401, INVALID_KEY)
+        return user
+
+    def check_failures(self) -> None:
+        """Refuse an address that tried too many wrong keys."""
+        wait_s = self.state.failed_attempts.blocked(self.address)
+        if wait_s is not None:
+            raise Refused(429, "Too many failed attempts from this address", {"Retry-After": str(retry_after(wait_s))})
+
+    def read_body(self, adapter: TypeAdapter[T]) -> T:
+        """The JSON body. Raises Refused 415 or 400, InvalidInput with `fields`."""
+        content_type = self.request.headers.get("Content-Type", "")
+        if content_type.split(";")[0].strip().lower() != "application/json":
+            raise Refused(415, "Send the body as JSON, with the header Content-Type: application/json")
+        try:
+            return parse(adapter, b"".join(self._chunks))
+        except ValueError as error:
+            raise Refused(400, f"The body is not valid JSON: {error}") from error
+
+    def int_argument(self, name: str, default: int | None, *, least: int = 0, most: int = 2**53) -> int | None:
+        """A whole number of the query string. Raises Refused 400 for anything else."""
+        text = self.get_query_argument(name, None)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdigit()) or not least <= int(text[:20]) <= most:
+            raise Refused(400, f"{name} must be a whole number from {least} to {most}")
+        return int(text)
+
+    def send_json(self, body: Any, status: int = 200) -> None:
+        """Answer with JSON: bytes as they are, anything else encoded."""
+        self.set_status(status)
+        self.set_header("Content-Type", "application/json; charset=UTF-8")
+        self.finish(body if isinstance(body, bytes) else to_json(body, inf_nan_mode="null"))
+
+    def set_default_headers(self) -> None:
+        for name, value in SECURITY_HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Cache-Control", "no-store")
+
+    def compute_etag(self) -> None:
+        """None: answers are never cached, so a hash of each would be wasted."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        error = kwargs["exc_info"][1] if "exc_info" in kwargs else None
+        body: dict[str, Any] = {"error": "internal error" if status_code >= 500 else self._reason}
+        match error:
+            case Refused():
+                body = {"error": error.text}
+                for name, value in error.headers.items():
+                    self.set_header(name, value)
+            case InvalidInput() if error.fields:
+                status_code = 422
+                body = {"error": str(error), "fields": error.fields}
+            case StarpodError():
+                status_code = status_of(error)
+                body = {"error": str(error)}
+            case tornado.web.HTTPError() if error.log_message and status_code < 500:
+                body = {"error": self._reason}
+        if status_code == 405:
+            self.set_header("Allow", ", ".join(self.allowed_methods()))
+        if status_code == 503:
+            self.set_header("Retry-After", "1")
+        self.send_json(body, status_code)
+
+    def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
+        if isinstance(value, Unavailable | Upstream):
+            logger.warning("%s %s: %s", self.request.method, self.request.path, value)
+        elif not isinstance(value, StarpodError | tornado.web.HTTPError):
+            logger.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
+
+    def allowed_methods(self) -> list[str]:
+        """The methods this route answers."""
+        unanswered = tornado.web.RequestHandler._unimplemented_method
+        return [
+            name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower(), unanswered) is not unanswered
+        ]
+
+
+def status_of(error: StarpodError) -> int:
+    """The HTTP status of a domain error."""
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
+
+
+def presented_key(headers: HTTPHeaders) -> str | None:
+    """The API key of a request: `X-API-Key`, else `Authorization: Bearer`."""
+    if (key := headers.get("X-API-Key")) is not None:
+        return key.strip()
+    scheme, _, credential = headers.get("Authorization", "").partition(" ")
+    return credential.strip() if scheme.lower() == "bearer" else None
+
+
+@lru_cache(maxsize=256)
+def _host_allowed(host: str, bind_host: str, allowed: tuple[str, ...]) -> bool:
+    return host_allowed(host, bind_host, allowed)
+
+
+class UnknownPathHandler(BaseHandler):
+    """Whatever the route table does not name."""
+
+    def initialize(self, access: Access = "anyone") -> None:
+        super().initialize(access)
+
+    async def prepare(self) -> None:
+        await super().prepare()
+        raise Refused(404, f"There is nothing at {self.request.path[:200]}")

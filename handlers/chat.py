@@ -1,0 +1,161 @@
+"""`POST /api/chat`: one message, answered whole or as a stream of server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import tornado.iostream
+from pydantic import TypeAdapter
+
+from handlers import wire
+from handlers.base import BaseHandler
+from handlers.schemas import ChatMessage
+from starpod.agent.turn import Turn
+from starpod.agent.types import AttachmentSent, Published, StreamEnded, TextDelta, TurnRequest
+from starpod.auth.types import User
+from starpod.errors import InvalidInput, Upstream
+from starpod.sessions.service import session_key
+
+CHAT = TypeAdapter(ChatMessage)
+EVENT_STREAM = "text/event-stream"
+KEEP_ALIVE_S = 15.0
+CHAT_BODY_LIMIT = 64 * 1024 * 1024
+
+
+def to_request(message: ChatMessage, user: User | None) -> TurnRequest:
+    """A client's message as the agent takes it. A signed-in user is who he is, whatever the message says."""
+    user_id = user.id if user is not None else message.user_id or "admin"
+    return TurnRequest(
+        text=message.text,
+        key=session_key(message.channel_id, message.channel_session_key, user_id),
+        is_admin=user is None or user.role == "admin",
+        model=message.model,
+        files=tuple(attachment.to_file() for attachment in message.attachments),
+        client_message_id=message.client_message_id,
+        follow_up=message.follow_up,
+    )
+
+
+def result_of(turn_id: str, session_id: str, events: list[Published], end: StreamEnded) -> dict[str, Any]:
+    """The JSON answer. `input_tokens` is the part that was not cached."""
+    texts: list[str] = []
+    block: list[str] = []
+    for published in events:
+        match published.event:
+            case TextDelta(text):
+                block.append(text)
+            case _ if block:
+                texts.append("".join(block))
+                block = []
+    fresh = end.input_tokens - end.cache_read_input_tokens - end.cache_creation_input_tokens
+    body: dict[str, Any] = {
+        "text": "\n".join(texts),
+        "session_id": session_id,
+        "turn_id": turn_id,
+        "usage": {
+            "input_tokens": fresh,
+            "output_tokens": end.output_tokens,
+            "cache_read_tokens": end.cache_read_input_tokens,
+            "cache_write_tokens": end.cache_creation_input_tokens,
+            "cost_usd": end.cost_usd,
+        },
+        "is_error": end.is_error,
+        "errors": end.errors,
+        "stopped": end.stopped,
+    }
+    files = [published.event for published in events if isinstance(published.event, AttachmentSent)]
+    if files:
+        body["attachments"] = [{"file_name": f.file_name, "mime_type": f.mime_type, "data": f.data} for f in files]
+    return body
+
+
+class EventStream:
+    """Writes a turn's events to a response as they come, with a comment now and then so that proxies keep it open."""
+
+    def __init__(self, handler: BaseHandler) -> None:
+        self._handler = handler
+        self._waiting: list[bytes] = []
+        self._has_news = asyncio.Event()
+        self._is_over = False
+
+    def hear(self, published: Published) -> None:
+        """Take an event."""
+        self._waiting.append(wire.sse(published))
+        self._has_news.set()
+
+    def finish(self) -> None:
+        """No more events will come."""
+        self._is_over = True
+        self._has_news.set()
+
+    async def write(self) -> None:
+        """Write until `finish`, or until the client is gone; the turn goes on without it."""
+        self._handler.set_header("Content-Type", EVENT_STREAM)
+        self._handler.set_header("X-Accel-Buffering", "no")
+        try:
+            while True:
+                try:
+                    await asyncio.wait_for(self._has_news.wait(), KEEP_ALIVE_S)
+                except TimeoutError:
+                    self._waiting.append(b": still here\n\n")
+                self._has_news.clear()
+                if self._waiting:
+                    data = b"".join(self._waiting)
+                    self._waiting.clear()
+                    self._handler.write(data)
+                    await self._handler.flush()
+                if self._is_over and not self._waiting:
+                    break
+        except tornado.iostream.StreamClosedError:
+            return
+
+
+async def stream_turn(handler: BaseHandler, turn: Turn, *, after: int = 0) -> None:
+    """Send a turn's events behind `after`, then live, until it has ended."""
+    stream = EventStream(handler)
+    unfollow = turn.follow(stream.hear, after=after)
+
+    async def watch() -> None:
+        await turn.ended.wait()
+        stream.finish()
+
+    watcher = handler.state.tasks.spawn(watch(), name="sse")
+    try:
+        await stream.write()
+    finally:
+        unfollow()
+        watcher.cancel()
+
+
+class ChatHandler(BaseHandler):
+    """One message to the agent. A client that goes away does not end the turn."""
+
+    body_limit = CHAT_BODY_LIMIT
+
+    async def post(self) -> None:
+        message = self.read_body(CHAT)
+        agent = self.state.agent
+        try:
+            submitted = await agent.submit(to_request(message, self.user))
+        except InvalidInput as error:
+            raise InvalidInput(f"Chat error: {error}", error.fields) from error
+        wants_stream = EVENT_STREAM in self.request.headers.get("Accept", "")
+        turn = submitted.turn
+        if turn is not None and wants_stream:
+            return await stream_turn(self, turn)
+        if turn is not None:
+            await turn.ended.wait()
+            events = turn.events
+        else:
+            events = await agent.replay(self.viewer, submitted.session_id, submitted.turn_id)
+        end = next((p.event for p in reversed(events) if isinstance(p.event, StreamEnded)), None)
+        if end is None:
+            raise Upstream(f"Chat error: {turn.error if turn is not None and turn.error else 'the turn did not run'}")
+        if wants_stream:
+            self.set_header("Content-Type", EVENT_STREAM)
+            return await self.finish(b"".join(wire.sse(published) for published in events))
+        body = result_of(submitted.turn_id, submitted.session_id, events, end)
+        if end.is_error and not body["text"]:
+            return self.send_json({"error": f"Chat error: {'; '.join(end.errors)}", **body}, 502)
+        self.send_json(body)

@@ -1,0 +1,59 @@
+"""Is it up, is it ready, and what does a client need to know before it signs in."""
+
+from __future__ import annotations
+
+import os
+
+from handlers.base import BaseHandler
+from starpod import __version__
+from starpod.errors import StarpodError
+
+SLOW_LOOP_S = 1.0
+
+
+class HealthHandler(BaseHandler):
+    """`GET /api/health`: the process answers."""
+
+    def get(self) -> None:
+        body: dict[str, object] = {"status": "ok", "version": __version__}
+        if (error := self.state.watcher.last_error) is not None:
+            body["config_error"] = error if self.user is not None else "a config file is not usable; see the log"
+        self.send_json(body)
+
+
+class ReadyHandler(BaseHandler):
+    """`GET /api/health/ready`: the database answers, the loop is not held up, the config is in force; else 503."""
+
+    async def get(self) -> None:
+        state = self.state
+        checks: dict[str, object] = {"event_loop_delay_ms": round(state.loop_delay_s * 1000, 1)}
+        try:
+            await state.sessions.ping()
+            checks["database"] = "ok"
+        except StarpodError as error:
+            checks["database"] = str(error)
+        checks["config"] = "ok" if state.watcher.last_error is None else "rejected"
+        is_ready = checks["database"] == "ok" and state.loop_delay_s < SLOW_LOOP_S
+        self.send_json({"status": "ready" if is_ready else "not ready", "checks": checks}, 200 if is_ready else 503)
+
+
+class ConfigHandler(BaseHandler):
+    """`GET /api/config`: what the page shows before anybody has signed in."""
+
+    async def get(self) -> None:
+        config = self.state.config
+        frontend = await self.state.frontend()
+        self.send_json(
+            {
+                "greeting": frontend.greeting,
+                "prompts": frontend.prompts,
+                "models": config.models,
+                "agent_name": config.agent_name,
+                "oauth_proxy_url": os.environ.get("OAUTH_PROXY_URL") or os.environ.get("STARPOD_URL") or "",
+                "attachments": {
+                    "enabled": config.attachments.enabled,
+                    "max_file_size": config.attachments.max_file_size,
+                    "allowed_extensions": config.attachments.allowed_extensions,
+                },
+            }
+        )

@@ -1,0 +1,59 @@
+"""The one table of routes: pattern, handler, who may use it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tornado.web import RequestHandler, url
+
+from handlers.auth import LoginHandler, LogoutHandler, VerifyHandler
+from handlers.base import Access
+from handlers.chat import ChatHandler
+from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
+from handlers.page import AssetHandler, PageHandler
+from handlers.sessions import (
+    ArchiveHandler,
+    MessageListHandler,
+    ReadHandler,
+    SessionEventsHandler,
+    SessionHandler,
+    SessionListHandler,
+    StopHandler,
+)
+from handlers.socket import SocketHandler
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path and what answers it. `access` has no default: a route without a rule is an error."""
+
+    pattern: str
+    handler: type[RequestHandler]
+    access: Access
+
+    def to_spec(self) -> url:
+        """The route as Tornado takes it."""
+        return url(self.pattern, self.handler, {"access": self.access})
+
+
+ID = r"([^/]{1,200})"
+
+ROUTES = (
+    Route(r"/api/health", HealthHandler, "anyone"),
+    Route(r"/api/health/ready", ReadyHandler, "anyone"),
+    Route(r"/api/config", ConfigHandler, "anyone"),
+    Route(r"/api/auth/verify", VerifyHandler, "anyone"),
+    Route(r"/api/auth/login", LoginHandler, "anyone"),
+    Route(r"/api/auth/logout", LogoutHandler, "anyone"),
+    Route(r"/api/chat", ChatHandler, "user"),
+    Route(r"/api/sessions", SessionListHandler, "user"),
+    Route(rf"/api/sessions/{ID}", SessionHandler, "user"),
+    Route(rf"/api/sessions/{ID}/messages", MessageListHandler, "user"),
+    Route(rf"/api/sessions/{ID}/events", SessionEventsHandler, "user"),
+    Route(rf"/api/sessions/{ID}/read", ReadHandler, "user"),
+    Route(rf"/api/sessions/{ID}/archive", ArchiveHandler, "user"),
+    Route(rf"/api/sessions/{ID}/stop", StopHandler, "user"),
+    Route(r"/ws", SocketHandler, "user"),
+    Route(r"/", PageHandler, "anyone"),
+    Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),
+)

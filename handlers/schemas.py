@@ -1,0 +1,126 @@
+"""What clients may send. Unknown fields are ignored; what does not fit is told field by field."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+
+from starpod.agent.types import FollowUpMode, IncomingFile
+from starpod.errors import InvalidInput
+
+T = TypeVar("T")
+
+
+def _decode(value: object) -> object:
+    if not isinstance(value, str):
+        raise ValueError("must be a base64 text")
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("is not valid base64") from error
+
+
+class Attachment(BaseModel):
+    """A file in a message; `data` is base64."""
+
+    file_name: str = Field(min_length=1, max_length=1000)
+    mime_type: str = Field(max_length=200)
+    data: Annotated[bytes, BeforeValidator(_decode)]
+
+    def to_file(self) -> IncomingFile:
+        """The file as the agent takes it."""
+        return IncomingFile(self.file_name, self.mime_type, self.data)
+
+
+class ChatMessage(BaseModel):
+    """A message to the agent, over HTTP or WebSocket."""
+
+    text: str
+    user_id: str | None = None
+    channel_id: str | None = None
+    channel_session_key: str | None = None
+    attachments: list[Attachment] = Field(default_factory=list, max_length=50)
+    model: str | None = None
+    client_message_id: str | None = None
+    follow_up: FollowUpMode | None = None
+
+
+class MessageFrame(ChatMessage):
+    """`message` on the socket."""
+
+    type: Literal["message"]
+
+
+class CancelFrame(BaseModel):
+    """Stop the running turn of a session, or the named turn."""
+
+    type: Literal["cancel"]
+    session_id: str
+    turn_id: str | None = None
+
+
+class ResumeFrame(BaseModel):
+    """Follow a session's turn: the events behind `after`, then live."""
+
+    type: Literal["resume"]
+    session_id: str
+    turn_id: str | None = None
+    after: int = Field(default=0, ge=0)
+
+
+class PingFrame(BaseModel):
+    """Answered by `pong`."""
+
+    type: Literal["ping"]
+
+
+ClientFrame = MessageFrame | CancelFrame | ResumeFrame | PingFrame
+CLIENT_FRAME: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="type")])
+
+
+class ReadBody(BaseModel):
+    """Mark a session read or unread."""
+
+    is_read: bool = True
+
+
+class ArchiveBody(BaseModel):
+    """Put a session away or bring it back."""
+
+    archived: bool = True
+
+
+class LoginBody(BaseModel):
+    """Sign in with an API key or a one-time code."""
+
+    key: str | None = None
+    code: str | None = None
+
+
+class StopBody(BaseModel):
+    """Stop the running turn, or the named one."""
+
+    turn_id: str | None = None
+
+
+def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:
+    """Read JSON into `adapter`'s type. ValueError when it is no JSON, InvalidInput with `fields` when it does not fit."""
+    try:
+        return adapter.validate_json(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False, include_context=False, include_input=False)
+        if details[0]["type"] == "json_invalid":
+            raise ValueError(details[0]["msg"]) from error
+        fields = {_name(detail["loc"]): _reason(detail["msg"]) for detail in details[:20]}
+        raise InvalidInput("; ".join(f"{name}: {reason}" for name, reason in fields.items()), fields) from error
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if part not in ("message", "cancel", "resume", "ping")) or "body"
+
+
+def _reason(message: str) -> str:
+    return message.removeprefix("Value error, ")

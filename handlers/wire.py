@@ -1,0 +1,119 @@
+"""Events and records as the JSON that clients know. The one place where the shapes of the wire contract are made."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, assert_never
+
+from pydantic_core import to_json
+
+from starpod.agent.types import (
+    AttachmentSent,
+    ContextCompacted,
+    Published,
+    StreamEnded,
+    StreamStarted,
+    TextDelta,
+    ToolReturned,
+    ToolUsed,
+    TurnEvent,
+    UserMessageAdded,
+)
+
+RESULT_PREVIEW_BYTES = 500
+
+
+def payload(published: Published) -> bytes:
+    """The JSON of an event, made once for all its readers."""
+    if published.payload is None:
+        body = _fields(published.session_id, published.event)
+        body["session_id"], body["turn_id"], body["seq"] = published.session_id, published.turn_id, published.seq
+        published.payload = to_json(body, inf_nan_mode="null")
+    return published.payload
+
+
+def frame(published: Published) -> bytes:
+    """The WebSocket frame of an event, made once for all its readers."""
+    if published.frame is None:
+        published.frame = text_frame(payload(published))
+    return published.frame
+
+
+def text_frame(data: bytes) -> bytes:
+    """An unmasked, final text frame (RFC 6455, section 5.2): what a server sends."""
+    size = len(data)
+    if size < 126:
+        return bytes((0x81, size)) + data
+    if size < 65536:
+        return struct.pack("!BBH", 0x81, 126, size) + data
+    return struct.pack("!BBQ", 0x81, 127, size) + data
+
+
+def sse(published: Published) -> bytes:
+    """The event for an `EventSource`: its `id` is what `Last-Event-ID` sends back."""
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (published.seq, kind(published.event).encode(), payload(published))
+
+
+def kind(event: TurnEvent) -> str:
+    """The `type` of an event."""
+    match event:
+        case StreamStarted():
+            return "stream_start"
+        case UserMessageAdded():
+            return "user_message"
+        case TextDelta():
+            return "text_delta"
+        case ToolUsed():
+            return "tool_use"
+        case ToolReturned():
+            return "tool_result"
+        case ContextCompacted():
+            return "compaction"
+        case StreamEnded():
+            return "stream_end"
+        case AttachmentSent():
+            return "attachment"
+        case _:
+            assert_never(event)
+
+
+def preview(text: str, limit: int = RESULT_PREVIEW_BYTES) -> str:
+    """At most `limit` bytes of a text, cut between characters, with `...` where something is missing."""
+    raw = text.encode()
+    return text if len(raw) <= limit else raw[:limit].decode(errors="ignore") + "..."
+
+
+def _fields(session_id: str, event: TurnEvent) -> dict[str, Any]:
+    body: dict[str, Any] = {"type": kind(event)}
+    match event:
+        case StreamStarted():
+            pass
+        case UserMessageAdded(text, message_id):
+            body |= {"text": text, "message_id": message_id}
+        case TextDelta(text):
+            body["text"] = text
+        case ToolUsed(call_id, name, arguments):
+            body |= {"id": call_id, "name": name, "input": arguments}
+        case ToolReturned(call_id, content, is_error):
+            body |= {"tool_use_id": call_id, "content": preview(content), "is_error": is_error}
+        case ContextCompacted(count):
+            body["messages_compacted"] = count
+        case StreamEnded():
+            body |= {
+                "num_turns": event.num_turns,
+                "cost_usd": event.cost_usd,
+                "input_tokens": event.input_tokens,
+                "output_tokens": event.output_tokens,
+                "cache_read_input_tokens": event.cache_read_input_tokens,
+                "cache_creation_input_tokens": event.cache_creation_input_tokens,
+                "is_error": event.is_error,
+                "errors": event.errors,
+                "stopped": event.stopped,
+                "interrupted": event.interrupted,
+                "model": event.model,
+            }
+        case AttachmentSent(file_name, mime_type, data):
+            body |= {"file_name": file_name, "mime_type": mime_type, "data": data}
+        case _:
+            assert_never(event)
+    return body

@@ -1,0 +1,245 @@
+"""The composition root: arguments, configuration, state, listening, signals, shutdown. `python -m starpod.server` starts here."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import ipaddress
+import logging
+import logging.config
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import tornado.httpserver
+import tornado.ioloop
+import tornado.netutil
+import yaml
+
+from handlers.base import UnknownPathHandler
+from handlers.routes import ROUTES
+from starpod.app import Application
+from starpod.auth.types import Bootstrap
+from starpod.clock import SystemClock
+from starpod.config.loader import LoadedConfig, load_config
+from starpod.config.scaffold import create_agent
+from starpod.errors import InvalidInput, StarpodError
+from starpod.paths import Paths, find_root, resolve_paths
+from starpod.state import AppState, open_state
+
+logger = logging.getLogger(__name__)
+
+PULSE_MS = 1000
+MAX_BODY = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asked for."""
+
+    folder: Path
+    host: str | None
+    port: int | None
+
+
+def make_app(state: AppState) -> Application:
+    """The application on ready state, for tests and for embedding in another Tornado process."""
+    return Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the gateway until it is told to stop. Returns the exit code: 0, or 2 with one line on standard error."""
+    try:
+        options = _parse(argv)
+        run = _run_until_signal(options)
+        try:
+            import uvloop
+        except ImportError:
+            asyncio.run(run)
+        else:
+            uvloop.run(run)
+    except (StarpodError, OSError) as error:
+        print(f"starpod: {_reason(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+class Server:
+    """A listening gateway. `start` returns once it answers; `stop` once everything is stored and closed."""
+
+    def __init__(self, state: AppState, *, host: str, port: int) -> None:
+        self.state = state
+        self.app = make_app(state)
+        self._host = host
+        self._port = port
+        self._http = tornado.httpserver.HTTPServer(
+            self.app, max_body_size=MAX_BODY, max_header_size=64 * 1024, idle_connection_timeout=120.0
+        )
+        self._pulse: tornado.ioloop.PeriodicCallback | None = None
+        self._last_pulse = 0.0
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on."""
+        return self._port
+
+    async def start(self) -> None:
+        """Listen. InvalidInput when the address cannot be had or may not be used yet."""
+        if not is_loopback(self._host) and not await self.state.auth.has_users():
+            raise InvalidInput(
+                f"Nobody could sign in yet, so {self._host} is not served: everybody who reaches it would be admin. "
+                "Start once on 127.0.0.1, then use this address."
+            )
+        try:
+            sockets = tornado.netutil.bind_sockets(self._port, self._host, reuse_port=False)
+        except OSError as error:
+            raise InvalidInput(
+                f"{self._host}:{self._port} cannot be listened on: {os.strerror(error.errno) if error.errno else error}. "
+                "Stop what uses it, or choose another with --port."
+            ) from error
+        self._port = sockets[0].getsockname()[1]
+        self.state.bind_host = self._host
+        self._http.add_sockets(sockets)
+        self._last_pulse = asyncio.get_running_loop().time()
+        self._pulse = tornado.ioloop.PeriodicCallback(self._beat, PULSE_MS)
+        self._pulse.start()
+
+    async def stop(self) -> None:
+        """Stop listening, tell the sockets, let turns finish for the grace time, close the state in reverse."""
+        self._http.stop()
+        if self._pulse is not None:
+            self._pulse.stop()
+        self.app.close_sockets(1001, "the gateway is stopping")
+        await self.state.close()
+        await self._http.close_all_connections()
+
+    async def _beat(self) -> None:
+        now = asyncio.get_running_loop().time()
+        self.state.loop_delay_s = max(0.0, now - self._last_pulse - PULSE_MS / 1000)
+        await self.state.pulse()
+        self._last_pulse = asyncio.get_running_loop().time()
+
+
+async def _run_until_signal(options: Options) -> None:
+    paths, loaded = await asyncio.to_thread(prepare, options.folder, os.environ)
+    _configure_logging(paths)
+    for warning in loaded.warnings:
+        logger.warning("%s", warning)
+    host, port = _address(options, loaded)
+    state = await open_state(paths, loaded)
+    server = Server(state, host=host, port=port)
+    try:
+        bootstrap = await state.auth.bootstrap(loaded.environ)
+        await server.start()
+        await _announce(server, bootstrap)
+    except BaseException:
+        await state.close()
+        raise
+    gc.collect()
+    gc.freeze()
+    # Thousands of live tasks would otherwise set off full collections in the middle of a broadcast.
+    gc.set_threshold(50_000, 20, 50)
+    await _wait_for_signal()
+    logger.info("stopping; running turns have %s s to finish", state.config.shutdown_grace_s)
+    await server.stop()
+
+
+def prepare(folder: Path, environ: Mapping[str, str]) -> tuple[Paths, LoadedConfig]:
+    """Find the agent of a folder, or make a new one there, and load its configuration. Raises InvalidInput with the cure."""
+    root = find_root(folder)
+    if root is not None:
+        paths = resolve_paths(root)
+    elif folder.is_dir():
+        paths = create_agent(folder.absolute(), environ, SystemClock())
+    else:
+        raise InvalidInput(f"{folder} is not a folder. Make it first, or choose another with --dir.")
+    return paths, load_config(paths, environ)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+async def _announce(server: Server, bootstrap: Bootstrap | None) -> None:
+    host = server.state.bind_host
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{'localhost' if _is_unspecified(host) else shown}:{server.port}"
+    lines = [f"Starpod is listening on {address}"]
+    if bootstrap is not None:
+        code = await server.state.auth.create_sign_in_code(bootstrap.user.id)
+        lines.append(f"Sign in (this link works once, within 10 minutes): {address}/#code={code}")
+        if bootstrap.imported:
+            lines.append("The admin key is the one in STARPOD_API_KEY.")
+        else:
+            lines.append(f"Admin key for scripts, shown only now: {bootstrap.clear_key}")
+    else:
+        lines.append("Sign in with your key. Lost it? `starpod keys create` makes another.")
+    lines.append(f"Model: {server.state.config.models[0]}")
+    print("\n".join(lines), flush=True)
+
+
+async def _wait_for_signal() -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop.set)
+    await stop.wait()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(name)
+
+
+def _parse(argv: Sequence[str] | None) -> Options:
+    parser = argparse.ArgumentParser(prog="python -m starpod.server", description="Run the Starpod gateway.")
+    parser.add_argument("--dir", type=Path, default=Path.cwd(), help="folder of the agent (default: the current one)")
+    parser.add_argument("--host", help="address to listen on (default: server_addr of agent.toml)")
+    parser.add_argument("--port", type=int, help="port to listen on; 0 takes a free one (default: server_addr)")
+    arguments = parser.parse_args(argv)
+    if arguments.port is not None and not 0 <= arguments.port <= 65535:
+        parser.error(f"--port must be from 0 to 65535, not {arguments.port}")
+    return Options(arguments.dir, arguments.host, arguments.port)
+
+
+def _address(options: Options, loaded: LoadedConfig) -> tuple[str, int]:
+    host, _, port = loaded.config.server_addr.rpartition(":")
+    return options.host or host.strip("[]"), options.port if options.port is not None else int(port)
+
+
+def _configure_logging(paths: Paths) -> None:
+    from starpod.paths import shipped
+
+    own = paths.config_dir / "logging.yaml"
+    source = own if own.is_file() else shipped("conf") / "logging.yaml"
+    try:
+        logging.config.dictConfig(yaml.safe_load(source.read_text("utf-8")))
+    except (OSError, ValueError, TypeError, AttributeError, ImportError, yaml.YAMLError) as error:
+        raise InvalidInput(f"{source.name} is not a usable logging configuration: {error}") from error
+
+
+def _reason(error: StarpodError | OSError) -> str:
+    if isinstance(error, OSError):
+        name = Path(error.filename).name if isinstance(error.filename, str) else "a file"
+        return f"{name}: {os.strerror(error.errno) if error.errno else 'input/output error'}"
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
