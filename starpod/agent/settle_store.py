@@ -79,9 +79,12 @@ def _return_open_calls(connection: peewee.Database, session_id: str, turn_id: st
     calls = history.open_tool_calls(row[0]) if row else []
     if not calls:
         return
+    # Some providers number their calls anew in each answer: only what came behind the last calls belongs to them.
     results: dict[str, dict[str, Any]] = {}
     for (content,) in connection.execute_sql(
-        "SELECT content FROM session_messages WHERE turn_id = ? AND role = 'tool_result'", (turn_id,)
+        "SELECT content FROM session_messages WHERE turn_id = ? AND role = 'tool_result' AND id > "
+        "(SELECT max(id) FROM session_messages WHERE turn_id = ? AND role = 'tool_use')",
+        (turn_id, turn_id),
     ).fetchall():
         result = json.loads(content)
         results[result["tool_use_id"]] = result
