@@ -6,7 +6,9 @@ The rules read the syntax trees, so an import inside a function counts like one 
 from __future__ import annotations
 
 import ast
+import importlib.metadata
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,15 @@ TERMINAL = ("typer", "rich", "click")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc", "manager", "data", "info"}
 # A folder of somebody's machine; `~/x`, `$HOME/x`, `{root}/home/x` and the paths of URLs are none.
 MACHINE_PATH = re.compile(r"(?<![\w.~}$)*-])(?:/(?:home|Users|root|work|mnt|media)/[A-Za-z0-9_.-]+|[A-Z]:\\Users\\)")
+# Imported by name, but brought by another requirement of ours, or by one of our extras.
+BROUGHT_BY = {
+    "pydantic_core": "pydantic",
+    "openai": "pydantic-ai-slim",
+    "anthropic": "pydantic-ai-slim",
+    "google": "pydantic-ai-slim",
+    "boto3": "pydantic-ai-slim",
+    "botocore": "pydantic-ai-slim",
+}
 TEXT_SUFFIXES = {".py", ".toml", ".yaml", ".yml", ".md", ".cfg", ".html", ".js", ".css", ".json", ".sh", ".service"}
 
 
@@ -233,6 +244,20 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
                 lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
                 found += [f"{path.relative_to(ROOT)}:{number}" for number, line in lines if MACHINE_PATH.search(line)]
     assert found == []
+
+
+def test_every_library_is_required_by_setup(modules: list[Module]) -> None:
+    required = set(re.findall(r'["\']([A-Za-z0-9-]+)(?:\[[^]]*])?>=', (ROOT / "setup.py").read_text(encoding="utf-8")))
+    distributions = importlib.metadata.packages_distributions()
+    missing = set()
+    for module in modules:
+        for name in (
+            {item.name.split(".")[0] for item in imports_of(module)} - sys.stdlib_module_names - {"starpod", "handlers"}
+        ):
+            owners = {BROUGHT_BY.get(name, "")} | {owner.lower() for owner in distributions.get(name, [])}
+            if not owners & required:
+                missing.add(f"{name} ({module.name})")
+    assert missing == set()
 
 
 # The rules themselves: each must see what it is there for.
