@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import tornado.iostream
@@ -132,6 +133,13 @@ class ChatHandler(BaseHandler):
     """One message to the agent. A client that goes away does not end the turn."""
 
     body_limit = CHAT_BODY_LIMIT
+    _unfollow: Callable[[], None] | None = None
+
+    def on_connection_close(self) -> None:
+        """The answer will be unread."""
+        super().on_connection_close()
+        if self._unfollow is not None:
+            self._unfollow()
 
     async def post(self) -> None:
         message = self.read_body(CHAT)
@@ -145,6 +153,7 @@ class ChatHandler(BaseHandler):
         if turn is not None and wants_stream:
             return await stream_turn(self, turn)
         if turn is not None:
+            self._unfollow = turn.follow(lambda published: None)
             await turn.ended.wait()
             events = turn.events
         else:

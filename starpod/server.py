@@ -22,11 +22,14 @@ import yaml
 
 from handlers.base import UnknownPathHandler
 from handlers.routes import ROUTES
+from starpod.agent.service import Agent
 from starpod.app import Application
+from starpod.auth.service import Auth
 from starpod.auth.types import Bootstrap
 from starpod.clock import SystemClock
 from starpod.config.loader import LoadedConfig, load_config
 from starpod.config.scaffold import create_agent
+from starpod.config.types import split_address
 from starpod.errors import InvalidInput, StarpodError
 from starpod.paths import Paths, find_root, resolve_paths
 from starpod.state import AppState, open_state
@@ -126,16 +129,24 @@ class Server:
         self._last_pulse = asyncio.get_running_loop().time()
 
 
-async def _run_until_signal(options: Options) -> None:
-    paths, loaded = await asyncio.to_thread(prepare, options.folder, os.environ)
-    _configure_logging(paths)
-    for warning in loaded.warnings:
-        logger.warning("%s", warning)
-    host, port = _address(options, loaded)
-    state = await open_state(paths, loaded)
-    server = Server(state, host=host, port=port)
+async def serve_with_agent(
+    agent: Agent | None,
+    config: LoadedConfig,
+    *,
+    paths: Paths,
+    auth: Auth | None = None,
+    host: str | None = None,
+    port: int | None = None,
+) -> None:
+    """Run the gateway until SIGTERM or SIGINT, with a caller's agent and, if given, its ready auth store; both share the agent's database.
+
+    Without an agent one is made. Raises InvalidInput or Unavailable, with what to do, when it cannot start.
+    """
+    default_host, default_port = split_address(config.config.server_addr)
+    state = await open_state(paths, config, agent=agent, auth=auth)
+    server = Server(state, host=host or default_host, port=port if port is not None else default_port)
     try:
-        bootstrap = await state.auth.bootstrap(loaded.environ)
+        bootstrap = await state.auth.bootstrap(config.environ)
         await server.start()
         await _announce(server, bootstrap)
     except BaseException:
@@ -148,6 +159,14 @@ async def _run_until_signal(options: Options) -> None:
     await _wait_for_signal()
     logger.info("stopping; running turns have %s s to finish", state.config.shutdown_grace_s)
     await server.stop()
+
+
+async def _run_until_signal(options: Options) -> None:
+    paths, loaded = await asyncio.to_thread(prepare, options.folder, os.environ)
+    _configure_logging(paths)
+    for warning in loaded.warnings:
+        logger.warning("%s", warning)
+    await serve_with_agent(None, loaded, paths=paths, host=options.host, port=options.port)
 
 
 def prepare(folder: Path, environ: Mapping[str, str]) -> tuple[Paths, LoadedConfig]:
@@ -216,11 +235,6 @@ def _parse(argv: Sequence[str] | None) -> Options:
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         parser.error(f"--port must be from 0 to 65535, not {arguments.port}")
     return Options(arguments.dir, arguments.host, arguments.port)
-
-
-def _address(options: Options, loaded: LoadedConfig) -> tuple[str, int]:
-    host, _, port = loaded.config.server_addr.rpartition(":")
-    return options.host or host.strip("[]"), options.port if options.port is not None else int(port)
 
 
 def _configure_logging(paths: Paths) -> None:

@@ -55,7 +55,7 @@ class AppState:
 
     async def pulse(self) -> None:
         """The gateway's heartbeat, once a second: settles what changed on disk, writes what was held back, forgets what expired."""
-        for step in (self.watcher.settle, self.auth.flush):
+        for step in (self.watcher.settle, self.auth.flush, self.agent.pulse):
             try:
                 await step()
             except Exception:
@@ -63,7 +63,6 @@ class AppState:
         self._beats += 1
         if self._beats % SWEEP_BEATS == 0:
             self.tasks.spawn(self.auth.sweep(), name="auth-sweep")
-        self.agent.sweep()
         self.rate_limiter.sweep()
         self.failed_attempts.sweep()
 

@@ -16,6 +16,7 @@ from starpod.agent.history import History
 from starpod.agent.journal import Journal
 from starpod.agent.model_calls import ModelCalls
 from starpod.agent.prompt import Prompts
+from starpod.agent.settle_store import Settlement
 from starpod.agent.tool_calls import arguments_of, run_tool_calls
 from starpod.agent.turn import FollowUp, Turn
 from starpod.agent.types import (
@@ -26,12 +27,12 @@ from starpod.agent.types import (
     ToolReturned,
     ToolUsed,
     TurnState,
-    UsageRow,
 )
 from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.db.database import Database
 from starpod.errors import StarpodError
+from starpod.sessions import store as sessions
 from starpod.tools.types import ToolContext
 
 if TYPE_CHECKING:
@@ -82,16 +83,18 @@ class Runner:
         self._compactor = compactor
         self._toolset = toolset
         self._tool_context = tool_context
+        self._unsettled: list[Settlement] = []
 
     async def run(self, turn: Turn) -> None:
         """Run a turn to its end, whatever that is. The turn's `end` event is always published and its state always stored."""
-        turn.publish(StreamStarted())
         try:
+            await turn.go.wait()
+            turn.state = "running"
+            turn.publish(StreamStarted())
             await self._converse(turn)
         except asyncio.CancelledError:
-            if turn.state == "completed":
-                return
-            await self._cut_short(turn, "stopped" if turn.stop_requested else "interrupted", None)
+            if turn.state != "completed":
+                await self._cut_short(turn, "stopped" if turn.stop_requested else "interrupted", None)
         except Exception as error:
             text = str(error) if isinstance(error, StarpodError) else self._calls.explain(error)
             await self._cut_short(turn, "failed", text)
@@ -121,11 +124,12 @@ class Runner:
         from pydantic_ai import RunContext
         from pydantic_ai.usage import RunUsage
 
-        assert turn.begun is not None
+        begun, turn.begun = turn.begun, None
+        if begun is None:
+            begun = await self._database.run(store.begin, turn.id, turn.session_id, turn.user_json, self._clock.now())
         chosen = self._calls.resolve(turn)
-        size = PromptSize(sum(len(message) for _, message in turn.begun.rows) // 4)
-        past = history.load(turn.begun.rows, turn.begun.summary)
-        turn.begun = None
+        size = PromptSize(sum(len(message) for _, message in begun.rows) // 4)
+        past = history.load(begun.rows, begun.summary)
         toolset = self._toolset(turn.config)
         context: RunContext[ToolContext] = RunContext(
             deps=self._tool_context(turn), model=chosen.model, usage=RunUsage()
@@ -212,6 +216,9 @@ class Runner:
 
     async def _finish(self, turn: Turn) -> None:
         turn.publish(self._ended(turn))
+        if not turn.has_followers:
+            # Nobody heard the answer: it waits for its person, marked unread.
+            await self._database.run(sessions.set_flag, turn.session_id, None, is_read=False, is_archived=None)
         for file in turn.outgoing:
             try:
                 data = await asyncio.to_thread(_encoded, file.path)
@@ -236,27 +243,34 @@ class Runner:
         turn.is_accepting = False
         turn.state = state
         turn.error = error
-        usage: UsageRow | None = None
+        if not turn.events:
+            turn.publish(StreamStarted())
+        settlement = Settlement(turn.id, state, error, turn.num_turns, self._calls.usage_of_cut(turn))
+        if settlement.usage is not None:
+            turn.book(settlement.usage)
+        await self._journal.flush()
         try:
-            usage = self._calls.usage_of_cut(turn)
-            await self._journal.flush()
-            said = await self._database.run(
-                settle_store.settle,
-                turn_id=turn.id,
-                state=state,
-                error=error,
-                num_turns=turn.num_turns,
-                usage=usage,
-                now=self._clock.now(),
-            )
+            said = await self._settle(settlement)
+        except StarpodError as failure:
+            logger.warning("the end of a turn could not be stored yet: %s", failure)
+            turn.error = error or str(failure)
+            self._unsettled.append(settlement)
+        else:
             if said:
                 turn.texts.append(said)
-        except StarpodError as failure:
-            logger.warning("the end of turn %s could not be stored: %s", turn.id, failure)
-            turn.error = error or str(failure)
-        if usage is not None:
-            turn.book(usage)
         await self._finish(turn)
+
+    async def settle_late(self) -> None:
+        """Try again to store ends that could not be stored (a full disk, a locked database)."""
+        while self._unsettled:
+            try:
+                await self._settle(self._unsettled[0])
+            except StarpodError:
+                return
+            self._unsettled.pop(0)
+
+    async def _settle(self, settlement: Settlement) -> str:
+        return await self._database.run(settle_store.settle, settlement, self._clock.now())
 
     def _ended(self, turn: Turn) -> StreamEnded:
         usage = turn.usage

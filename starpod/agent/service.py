@@ -75,7 +75,7 @@ class Agent:
         self.models = Models(config, environ, registry)
         self._journal = Journal(database, self._tasks)
         calls = ModelCalls(self.models, Costs(registry), self._journal)
-        runner = Runner(
+        self._runner = Runner(
             database=database,
             clock=clock,
             journal=self._journal,
@@ -85,7 +85,7 @@ class Agent:
             toolset=self._tools,
             tool_context=self._tool_context,
         )
-        self.turns = Turns(database, clock, self._tasks, runner.run)
+        self.turns = Turns(database, clock, self._tasks, self._runner.run)
 
     async def open(self) -> list[str]:
         """Settle what a crash left behind; returns the ids of turns that were cut off."""
@@ -144,9 +144,10 @@ class Agent:
         if await self.database.read(sessions.find_session, session_id, viewer.owner_ids) is None:
             raise NotFound(f"Session {session_id!r} not found")
 
-    def sweep(self) -> None:
-        """Forget what nobody can ask for any more."""
+    async def pulse(self) -> None:
+        """Forget what nobody can ask for any more, and store what could not be stored before."""
         self.turns.sweep(self._config())
+        await self._runner.settle_late()
 
     async def _prepare(self, request: TurnRequest) -> Prepared:
         config = self._config()

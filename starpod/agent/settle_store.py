@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,22 +13,27 @@ from starpod.agent import history, store
 from starpod.agent.types import TurnState, UsageRow
 from starpod.sessions import store as sessions
 
+CUT_OFF = "The gateway stopped while this was being answered."
 
-def settle(
-    connection: peewee.Database,
-    *,
-    turn_id: str,
-    state: TurnState,
-    error: str | None,
-    num_turns: int,
-    usage: UsageRow | None,
-    now: datetime,
-) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """How a turn ended. `usage` is that of a model call which was cut off, if one was."""
+
+    turn_id: str
+    state: TurnState
+    error: str | None = None
+    num_turns: int = 0
+    usage: UsageRow | None = None
+
+
+def settle(connection: peewee.Database, settlement: Settlement, now: datetime) -> str:
     """End a turn that did not complete and make its history whole; returns the text it had said since its last stored answer.
 
     Journalled text becomes an assistant message, tool calls without a result get an error result, messages that the model never saw join
     its history. Works from the database alone, so it serves a stop, a failure and the start after a crash alike.
     """
+    turn_id = settlement.turn_id
     row = connection.execute_sql("SELECT session_id FROM turns WHERE id = ?", (turn_id,)).fetchone()
     if row is None:
         return ""
@@ -47,9 +53,9 @@ def settle(
         store.add_model_message(connection, session_id, turn_id, history.partial_response_json(said, now), now)
         connection.execute_sql("DELETE FROM turn_journal WHERE turn_id = ?", (turn_id,))
     _store_pending(connection, session_id, turn_id, now)
-    if usage is not None:
-        store.add_usage(connection, session_id, turn_id, usage, num_turns, now)
-    store.end_turn(connection, turn_id, state, num_turns, error, now)
+    if settlement.usage is not None:
+        store.add_usage(connection, session_id, turn_id, settlement.usage, settlement.num_turns, now)
+    store.end_turn(connection, turn_id, settlement.state, settlement.num_turns, settlement.error, now)
     return said
 
 
@@ -59,15 +65,7 @@ def recover(connection: peewee.Database, now: datetime) -> list[str]:
         "SELECT id FROM turns WHERE state IN ('running', 'queued') ORDER BY created_at"
     ).fetchall()
     for (turn_id,) in rows:
-        settle(
-            connection,
-            turn_id=turn_id,
-            state="interrupted",
-            error="The gateway stopped while this was being answered.",
-            num_turns=0,
-            usage=None,
-            now=now,
-        )
+        settle(connection, Settlement(turn_id, "interrupted", CUT_OFF), now)
     return [turn_id for (turn_id,) in rows]
 
 

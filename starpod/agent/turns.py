@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from starpod.agent import settle_store, store
+from starpod.agent import store
 from starpod.agent.store import Accepted
 from starpod.agent.turn import FollowUp, Turn
 from starpod.agent.types import TurnRequest, UserMessageAdded
 from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.db.database import Database
-from starpod.errors import StarpodError, Unavailable
+from starpod.errors import Unavailable
 from starpod.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
@@ -211,34 +211,9 @@ class Turns:
 
     async def _drive(self, turn: Turn) -> None:
         try:
-            await turn.go.wait()
-            if turn.begun is None:
-                turn.begun = await self._database.run(
-                    store.begin, turn.id, turn.session_id, turn.user_json, self._clock.now()
-                )
-            turn.state = "running"
             await self._run_turn(turn)
-        except asyncio.CancelledError:
-            await self._settle_unstarted(turn)
-        except StarpodError as error:
-            turn.error = str(error)
-            logger.warning("turn %s could not run: %s", turn.id, error)
         finally:
             self._leave(turn)
-
-    async def _settle_unstarted(self, turn: Turn) -> None:
-        """A turn that was stopped before its runner took over."""
-        if turn.end is None and turn.state == "queued":
-            turn.state = "stopped" if turn.stop_requested else "interrupted"
-            await self._database.run(
-                settle_store.settle,
-                turn_id=turn.id,
-                state=turn.state,
-                error=None,
-                num_turns=0,
-                usage=None,
-                now=self._clock.now(),
-            )
 
     def _leave(self, turn: Turn) -> None:
         turn.is_accepting = False

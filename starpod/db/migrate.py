@@ -33,8 +33,8 @@ def load_migrations() -> dict[int, Migration]:
 def migrate(database: Database) -> list[int]:
     """Bring the database to the newest version and return the numbers applied. Blocks: call it before serving, or in a thread.
 
-    An existing file is first copied aside as `<name>.before-NNNN`. Raises `Unavailable` for a database that is newer than this program or not
-    ours; nothing is changed then.
+    An existing file is first copied aside as `<name>.before-NNNN`. Raises `Unavailable` for a database that is newer than this program
+    or not ours; nothing is changed then.
     """
     steps = load_migrations()
     newest = max(steps, default=0)
