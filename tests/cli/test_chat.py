@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +23,7 @@ from tornado.testing import bind_unused_port
 from starpod.cli import main
 from starpod.cli.gateway import parse_events
 
+ROOT = Path(__file__).resolve().parents[2]
 START = {"type": "stream_start", "session_id": "s1"}
 END = {"type": "stream_end", "session_id": "s1", "is_error": False, "stopped": False}
 
@@ -37,11 +42,14 @@ class ScriptedGateway:
     url: str = ""
     asked: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
+    hold: bool = False  # send the messages, then nothing more until the client leaves
+    stopped: list[str] = field(default_factory=list)
 
 
 class ChatHandler(tornado.web.RequestHandler):
     def initialize(self, gateway: ScriptedGateway) -> None:
         self.gateway = gateway
+        self.left = asyncio.Event()
 
     async def post(self) -> None:
         self.gateway.asked.append(json.loads(self.request.body))
@@ -55,6 +63,20 @@ class ChatHandler(tornado.web.RequestHandler):
         for number, message in enumerate(self.gateway.messages, start=1):
             self.write(f"id: {number}\nevent: {message['type']}\ndata: {json.dumps(message)}\n\n")
             await self.flush()
+        if self.gateway.hold:
+            await self.left.wait()
+
+    def on_connection_close(self) -> None:
+        self.left.set()
+
+
+class StopHandler(tornado.web.RequestHandler):
+    def initialize(self, gateway: ScriptedGateway) -> None:
+        self.gateway = gateway
+
+    def post(self, session_id: str) -> None:
+        self.gateway.stopped.append(session_id)
+        self.write({"stopped": True})
 
 
 @pytest.fixture
@@ -67,9 +89,9 @@ def gateway() -> Iterator[ScriptedGateway]:
 
     async def serve() -> None:
         ended = asyncio.Event()
-        server = HTTPServer(
-            tornado.web.Application([("/api/chat", ChatHandler, {"gateway": scripted})], log_function=lambda _: None)
-        )
+        given = {"gateway": scripted}
+        routes = [("/api/chat", ChatHandler, given), ("/api/sessions/(.*)/stop", StopHandler, given)]
+        server = HTTPServer(tornado.web.Application(routes, log_function=lambda _: None))
         server.add_socket(sock)
         loop = asyncio.get_running_loop()
         stop.append(lambda: loop.call_soon_threadsafe(ended.set))
@@ -142,6 +164,21 @@ def test_without_an_address_the_settings_of_the_folder_tell_it(gateway: Scripted
     (config / "agent.toml").write_text(f'server_addr = "{address}"\nmodels = ["offline/assistant"]\n')
     assert main(["chat", "hi"]) == 0
     assert len(gateway.asked) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
+def test_an_interrupt_stops_the_turn(gateway: ScriptedGateway) -> None:
+    gateway.messages, gateway.hold = [START, delta("half\n")], True
+    command = [sys.executable, "-m", "starpod", "chat", "hi", "--url", gateway.url]
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "half\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert gateway.stopped == ["s1"]
+    assert err == "stopped\n"
 
 
 def test_a_failed_turn_is_told_and_fails_the_command(
