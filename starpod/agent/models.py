@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from starpod.agent import provider_clients, provider_errors
-from starpod.agent.provider_clients import ClientSettings, ModelOptions
+from starpod.agent import provider_clients, provider_errors, provider_http
+from starpod.agent.provider_clients import ModelOptions
 from starpod.agent.provider_errors import ProviderError
+from starpod.agent.provider_http import ClientSettings
 from starpod.agent.registry import Registry
 from starpod.config.providers import OFFLINE_MODEL, PROVIDERS, key_variable
 from starpod.config.schema import Config
@@ -162,7 +163,7 @@ class Models:
     def _http(self, settings: ClientSettings) -> httpx2.AsyncClient:
         client = self._clients.get(settings)
         if client is None:
-            client = self._clients[settings] = provider_clients.http_client(settings)
+            client = self._clients[settings] = provider_http.http_client(settings)
         return client
 
     def _client_settings(self, provider: str, config: Config) -> ClientSettings:

@@ -2,7 +2,7 @@
 
 An SDK and pydantic-ai spend 80 to 250 µs on each event of a stream; joining two costs about 5. A delta that comes alone is
 passed on untouched and at once, so nothing waits; when readers fall behind, several deltas lie in one network read and become
-one event, so the cost falls as load rises (figures: docs/decisions/0002-joining-deltas.md).
+one event, so the cost falls as load rises (figures: docs/decisions/0005-joining-deltas.md).
 It knows the two formats by their text deltas only. Whatever it does not fully understand passes byte for byte.
 """
 

@@ -23,6 +23,7 @@ from pydantic_ai.messages import (
 from starpod.agent.costs import TokenUsage
 from starpod.agent.models import ChosenModel, Models
 from starpod.agent.provider_clients import normalised_base_url
+from starpod.agent.provider_http import proxy_mounts
 from starpod.agent.registry import Registry
 from starpod.config.schema import Config
 from starpod.errors import InvalidInput
@@ -501,3 +502,16 @@ def test_the_gate_lets_the_first_token_out_before_the_second_exists(setup: Setup
         return pieces
 
     assert setup.run(work) == ["first", "second"]
+
+
+def test_the_proxies_of_the_environment_hold_except_for_the_hosts_it_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("https_proxy", "proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "localhost,.inside.example")
+    asked: list[str | None] = []
+
+    mounts = proxy_mounts(lambda proxy: asked.append(proxy))  # type: ignore[arg-type, func-returns-value, return-value]
+
+    assert asked == ["http://proxy.example:3128"]
+    assert list(mounts) == ["https://", "all://localhost", "all://*.inside.example"]
