@@ -101,11 +101,15 @@ class BaseHandler(tornado.web.RequestHandler):
             self.check_rate(self.user.id)
 
     def data_received(self, chunk: bytes) -> None:
-        """Collect the body, up to the limit."""
+        """Collect the body, up to the limit. What comes beyond it is dropped, and refused once somebody wants to read it.
+
+        Raising here would make Tornado cut the connection without an answer.
+        """
         self._received += len(chunk)
-        if self._received > self.body_limit:
-            raise Refused(413, f"The body is larger than {self.body_limit} bytes", {"Connection": "close"})
-        self._chunks.append(chunk)
+        if self._received <= self.body_limit:
+            self._chunks.append(chunk)
+        else:
+            self._chunks.clear()
 
     def check_host(self) -> None:
         """Refuse names that are not ours: a foreign page may have pointed its own name at this address."""
@@ -116,7 +120,11 @@ class BaseHandler(tornado.web.RequestHandler):
         """Refuse a body that announces itself as too large, before it is sent."""
         length = self.request.headers.get("Content-Length")
         if length is not None and (not length.isdigit() or int(length) > self.body_limit):
-            raise Refused(413, f"The body is larger than {self.body_limit} bytes", {"Connection": "close"})
+            raise self.too_large()
+
+    def too_large(self) -> Refused:
+        """The answer to a body over the limit."""
+        return Refused(413, f"The body is larger than {self.body_limit} bytes", {"Connection": "close"})
 
     def check_rate(self, user_id: str) -> None:
         """Count the request against the user's limit."""
@@ -157,7 +165,9 @@ class BaseHandler(tornado.web.RequestHandler):
             raise Refused(429, "Too many failed attempts from this address", {"Retry-After": str(retry_after(wait_s))})
 
     def read_body(self, adapter: TypeAdapter[T]) -> T:
-        """The JSON body. Raises Refused 415 or 400, InvalidInput with `fields`."""
+        """The JSON body. Raises Refused 413, 415 or 400, InvalidInput with `fields`."""
+        if self._received > self.body_limit:
+            raise self.too_large()
         content_type = self.request.headers.get("Content-Type", "")
         if content_type.split(";")[0].strip().lower() != "application/json":
             raise Refused(415, "Send the body as JSON, with the header Content-Type: application/json")
@@ -217,12 +227,17 @@ class BaseHandler(tornado.web.RequestHandler):
         elif not isinstance(value, StarpodError | tornado.web.HTTPError):
             logger.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
 
+    async def head(self, *args: str, **kwargs: str) -> None:
+        """As GET; Tornado leaves the body out."""
+        answered = self.get(*args, **kwargs)
+        if answered is not None:
+            await answered
+
     def allowed_methods(self) -> list[str]:
         """The methods this route answers."""
         unanswered = tornado.web.RequestHandler._unimplemented_method
-        return [
-            name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower(), unanswered) is not unanswered
-        ]
+        names = [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not unanswered]
+        return names if "GET" in names else [name for name in names if name != "HEAD"]
 
 
 def status_of(error: StarpodError) -> int:

@@ -39,9 +39,6 @@ class PageHandler(BaseHandler):
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         await self.finish(page)
 
-    async def head(self) -> None:
-        await self.get()
-
 
 class AssetHandler(BaseHandler):
     """`GET /assets/:name`: a script, a style, a picture."""
@@ -53,6 +50,3 @@ class AssetHandler(BaseHandler):
         self.set_header("Content-Type", mimetypes.guess_type(name)[0] or "application/octet-stream")
         self.set_header("Cache-Control", "no-cache")
         await self.finish(data)
-
-    async def head(self, name: str) -> None:
-        await self.get(name)

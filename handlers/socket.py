@@ -11,7 +11,7 @@ import tornado.websocket
 from pydantic_core import to_json
 
 from handlers import wire
-from handlers.base import COOKIE, RATE_LIMITED, presented_key, status_of
+from handlers.base import COOKIE, RATE_LIMITED, SECURITY_HEADERS, presented_key, status_of
 from handlers.chat import to_request
 from handlers.outbox import Outbox
 from handlers.schemas import CLIENT_FRAME, CancelFrame, ClientFrame, MessageFrame, PingFrame, ResumeFrame, parse
@@ -59,6 +59,10 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
     def viewer(self) -> Viewer:
         """On whose behalf services are asked."""
         return Viewer(self.user.id, self.user.role == "admin") if self.user is not None else Viewer(None, True)
+
+    def set_default_headers(self) -> None:
+        for name, value in SECURITY_HEADERS.items():
+            self.set_header(name, value)
 
     async def prepare(self) -> None:
         """Let in only who may come in, before anything is upgraded."""
