@@ -1,0 +1,52 @@
+"""What the tests of the routes share: requests that no decent client would send, and credentials that nobody has."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from tests.gateway import TIMEOUT_S, Gateway
+
+ODD_TOKENS = (
+    "",
+    " ",
+    "sp_live_",
+    "sp_live_" + "0" * 40,
+    "sp_live_" + "\u00e9" * 40,
+    "\u043a\u043b\u044e\u0447-\u043e\u0442-\u0434\u0432\u0435\u0440\u0438",
+    "\U0001f600" * 8,
+    "a" * 20_000,
+    "%s%n{0}'\"\\;--",
+)
+JSON_TYPE = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response as it came over the wire; header names in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The decoded body."""
+        return json.loads(self.body)
+
+
+async def raw(gateway: Gateway, head: str | bytes, body: bytes = b"") -> Answer:
+    """Send bytes as they are and read one answer; its body until its length, or until the connection ends."""
+    async with asyncio.timeout(TIMEOUT_S):
+        reader, writer = await asyncio.open_connection("127.0.0.1", gateway.server.port)
+        try:
+            writer.write(head if isinstance(head, bytes) else head.replace("\n", "\r\n").encode("latin-1"))
+            writer.write(body)
+            status_line, *lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")[:-2]
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+            length = headers.get("content-length")
+            content = await (reader.read() if length is None else reader.readexactly(int(length)))
+            return Answer(int(status_line.split()[1]), headers, content)
+        finally:
+            writer.close()
