@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +42,7 @@ class Database:
         self.connection = peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=busy_timeout_ms / 1000)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{path.stem}-writer")
         self._readers = ThreadPoolExecutor(max_workers=readers, thread_name_prefix=f"{path.stem}-reader")
+        self._reader_count = readers
         self._closed = False
 
     async def run(self, fn: Callable[Concatenate[peewee.Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -76,14 +78,22 @@ class Database:
         if self._closed:
             return
         self._closed = True
-        for pool in (self._readers, self._writer):
+        for pool, threads in ((self._readers, self._reader_count), (self._writer, 1)):
+            # Each thread has a connection of its own; the barrier keeps one thread from closing for all.
+            barrier = threading.Barrier(threads)
+            for _ in range(threads):
+                pool.submit(self._close_here, barrier)
             pool.shutdown(wait=True)
         self.connection.close()
 
+    def _close_here(self, barrier: threading.Barrier) -> None:
+        barrier.wait(timeout=10.0)
+        self.connection.close()
+
     def _translate(self, error: peewee.DatabaseError) -> Exception:
-        text = str(error)
         if isinstance(error, peewee.IntegrityError):
             return error
+        text = _whole_text(error)
         if "locked" in text or "busy" in text:
             return Unavailable(
                 "The database is locked by another process. Close that process or try again in a moment."
@@ -95,3 +105,13 @@ class Database:
         if "malformed" in text or "not a database" in text:
             return Unavailable("The database file is damaged. Stop the gateway and restore a backup.")
         return error
+
+
+def _whole_text(error: BaseException) -> str:
+    """The texts of an error and those behind it: SQLite rolls back by itself on a full disk, and peewee's own rollback then hides that."""
+    texts: list[str] = []
+    each: BaseException | None = error
+    while each is not None and len(texts) < 10:
+        texts.append(str(each))
+        each = each.__cause__ or each.__context__
+    return "; ".join(texts)
