@@ -50,3 +50,15 @@ async def raw(gateway: Gateway, head: str | bytes, body: bytes = b"") -> Answer:
             return Answer(int(status_line.split()[1]), headers, content)
         finally:
             writer.close()
+
+
+def events_of(stream: bytes) -> list[dict[str, Any]]:
+    """The data of server-sent events; checks that id and event name say the same as the data."""
+    events = []
+    for block in stream.decode().split("\n\n"):
+        lines = dict(line.split(": ", 1) for line in block.split("\n") if line and not line.startswith(":"))
+        if lines:
+            event = json.loads(lines["data"])
+            assert (lines["id"], lines["event"]) == (str(event["seq"]), event["type"])
+            events.append(event)
+    return events
