@@ -92,6 +92,12 @@ class Server:
         """The port that is listened on."""
         return self._port
 
+    @property
+    def url(self) -> str:
+        """An address under which this machine reaches the gateway."""
+        host = "localhost" if _is_unspecified(self._host) else self._host
+        return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
+
     async def start(self) -> None:
         """Listen. InvalidInput when the address cannot be had or may not be used yet."""
         if not is_loopback(self._host) and not await self.state.auth.has_users():
@@ -108,6 +114,7 @@ class Server:
             ) from error
         self._port = sockets[0].getsockname()[1]
         self.state.bind_host = self._host
+        self.state.lock.announce(self.url)
         self._http.add_sockets(sockets)
         self._last_pulse = asyncio.get_running_loop().time()
         self._pulse = tornado.ioloop.PeriodicCallback(self._beat, PULSE_MS)
@@ -199,9 +206,7 @@ def _is_unspecified(host: str) -> bool:
 
 
 async def _announce(server: Server, bootstrap: Bootstrap | None) -> None:
-    host = server.state.bind_host
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{'localhost' if _is_unspecified(host) else shown}:{server.port}"
+    address = server.url
     lines = [f"Starpod is listening on {address}"]
     if bootstrap is not None:
         code = await server.state.auth.create_sign_in_code(bootstrap.user.id)

@@ -17,6 +17,7 @@ from starpod.config.loader import Frontend, LoadedConfig, load_frontend
 from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
 from starpod.db.database import Database
+from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
 from starpod.events import ConfigReloaded, EventBus
 from starpod.paths import Paths
@@ -43,6 +44,7 @@ class AppState:
     agent: Agent
     sessions: Sessions
     tasks: TaskSet
+    lock: GatewayLock
     bind_host: str = "127.0.0.1"
     loop_delay_s: float = 0.0
     _beats: int = 0
@@ -75,6 +77,7 @@ class AppState:
         await self.auth.flush()
         self.auth.close()
         await asyncio.to_thread(self.database.close)
+        self.lock.release()
 
     async def frontend(self) -> Frontend:
         """Greeting and prompts of the page, as frontend.toml has them now."""
@@ -97,10 +100,18 @@ async def open_state(
     auth: Auth | None = None,
     agent: Agent | None = None,
 ) -> AppState:
-    """Open the database and every service on it. Raises Unavailable when the database does not fit; nothing is changed then."""
+    """Open the database and every service on it. Raises Unavailable when the database does not fit, Conflict when another
+    gateway runs on this folder; nothing is changed then."""
     clock = clock or SystemClock()
     environ = os.environ if environ is None else environ
-    database = agent.database if agent is not None else await open_database(paths)
+    paths.db_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    lock = GatewayLock(paths.db_dir)
+    lock.acquire()
+    try:
+        database = agent.database if agent is not None else await open_database(paths)
+    except BaseException:
+        lock.release()
+        raise
     events = EventBus()
     watcher = ConfigWatcher(paths, loaded, events, environ)
     settings = loaded.config.auth
@@ -123,6 +134,7 @@ async def open_state(
         agent=agent,
         sessions=Sessions(database),
         tasks=TaskSet("gateway"),
+        lock=lock,
     )
     state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_limits())
     state.apply_limits()

@@ -105,6 +105,7 @@ async def run_round(gateway: GatewayProcess, provider: OpenAIServer, number: int
     killed_at = time.monotonic()
     await gateway.kill()
     await ears
+    socket.close()
     asked = len(provider.requests)
 
     await gateway.start()

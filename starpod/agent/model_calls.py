@@ -83,7 +83,7 @@ class ModelCalls:
 
     def usage_of(self, chosen: ChosenModel, response: ModelResponse, *, purpose: str = "chat") -> UsageRow:
         """What a complete answer used, at the price of the model that gave it."""
-        provider, model = chosen.provider, chosen.name
+        provider, model = chosen.answered_by(response)
         tokens = costs.TokenUsage.from_usage(response.usage)
         return self._row(provider, model, tokens, purpose, is_estimate=False)
 

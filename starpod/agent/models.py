@@ -22,6 +22,7 @@ from starpod.errors import InvalidInput
 
 if TYPE_CHECKING:
     import httpx2
+    from pydantic_ai.messages import ModelResponse
     from pydantic_ai.models import Model
     from pydantic_ai.settings import ModelSettings
 
@@ -42,6 +43,18 @@ class ChosenModel:
     name: str
     model: Model
     settings: ModelSettings
+    stand_ins: tuple[tuple[str, str], ...] = ()
+
+    def answered_by(self, response: ModelResponse) -> tuple[str, str]:
+        """(provider, model name) of the one that answered: this model unless it was down and a later one stood in."""
+        answered = response.model_name or self.name
+        # Providers answer with the dated name of an alias: gpt-4o as gpt-4o-2024-11-20. The longest name wins: gpt-4o-mini.
+        fits = [
+            (provider, name)
+            for provider, name in ((self.provider, self.name), *self.stand_ins)
+            if answered == name or answered.startswith(f"{name}-")
+        ]
+        return max(fits, key=lambda each: len(each[1]), default=(self.provider, self.name))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +108,8 @@ class Models:
             raise InvalidInput(f"invalid model spec: '{spec}' — expected 'provider/model'")
         model = self._model(spec, config)
         later = config.models[config.models.index(spec) + 1 :] if spec in config.models else ()
-        return ChosenModel(spec, provider, name, self._chain(model, later, config), {})
+        stand_ins = tuple((other.partition("/")[0], other.partition("/")[2]) for other in later)
+        return ChosenModel(spec, provider, name, self._chain(model, later, config), {}, stand_ins)
 
     def supports_vision(self, spec: str | None = None) -> bool:
         """Whether images can be sent to the model."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +14,7 @@ import typer
 from starpod import __version__
 from starpod.cli import accounts
 from starpod.cli.gateway import Question, ask, stop_turn
-from starpod.cli.place import Folder, gateway_url
+from starpod.cli.place import Folder, running_gateway
 from starpod.cli.screen import Screen, plain
 from starpod.clock import SystemClock
 from starpod.config.scaffold import create_agent
@@ -111,12 +112,22 @@ def chat(
     ] = None,
     folder: Folder = Path(),
 ) -> None:
-    """Send one message to a running gateway and show the answer as it comes; Ctrl-C stops the turn."""
-    text = sys.stdin.read() if message == "-" else message
-    address = url or gateway_url(folder)
+    """Send one message to the agent and show the answer as it comes; Ctrl-C stops the turn. Works with a running gateway or without."""
+    question = Question(sys.stdin.read() if message == "-" else message, session, model)
+    if url is not None:
+        _converse(url, question, key)
+        return
+    from starpod.cli.embedded import own_gateway, temporary_key
+
+    with ExitStack() as stack:
+        address = running_gateway(folder) or stack.enter_context(own_gateway(folder))
+        _converse(address, question, key or stack.enter_context(temporary_key(folder)))
+
+
+def _converse(address: str, question: Question, key: str | None) -> None:
     screen = Screen()
     try:
-        for event in ask(address, Question(text, session, model), key):
+        for event in ask(address, question, key):
             screen.show(event)
     except KeyboardInterrupt:
         stopped = screen.session_id is not None and stop_turn(address, screen.session_id, key)

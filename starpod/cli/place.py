@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,15 +9,11 @@ from typing import Annotated
 
 import typer
 
-from starpod.config.loader import load_config
-from starpod.config.types import split_address
 from starpod.db.database import Database
+from starpod.db.lock import running_address
 from starpod.db.migrate import migrate
 from starpod.errors import NotFound
 from starpod.paths import Paths, find_root, resolve_paths
-
-DEFAULT_URL = "http://127.0.0.1:3000"
-ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}  # noqa: S104 - translated, not bound
 
 Folder = Annotated[
     Path, typer.Option("--dir", help="The agent's folder, or one below it.", show_default="the current one")
@@ -35,14 +30,9 @@ def agent_paths(folder: Path) -> Paths:
     return resolve_paths(root)
 
 
-def gateway_url(folder: Path) -> str:
-    """Where the agent of `folder` listens by its settings; the usual place when there is no agent. Raises ConfigError."""
-    root = find_root(folder)
-    if root is None:
-        return DEFAULT_URL
-    host, port = split_address(load_config(resolve_paths(root), os.environ).config.server_addr)
-    host = ANY_ADDRESS.get(host, host)
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def running_gateway(folder: Path) -> str | None:
+    """Where the gateway of this folder's agent listens, None when it is not running. Raises NotFound when there is no agent."""
+    return running_address(agent_paths(folder).db_dir)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from tests.gateway import Gateway, Socket, kinds, said
 from tests.providers.openai_server import OpenAIServer
-from tests.providers.script import CallTool, Gate, Hang, Say, Usage, Wait, script
+from tests.providers.script import CallTool, Fail, Gate, Hang, Say, Usage, Wait, script
 
 ENDLESS = script(Say(tuple(f"tok{number} " for number in range(2000)), 0.005))
 
@@ -265,6 +265,20 @@ async def test_usage_is_booked_per_model_call(tmp_path: Path) -> None:
         assert (end["input_tokens"], end["output_tokens"], end["cache_read_input_tokens"]) == (340, 12, 40)
         sql = "SELECT input_tokens, output_tokens, cache_read, model, is_estimate FROM usage_stats ORDER BY id"
         assert rows(gateway, sql) == [(100, 5, 40, "m", 0), (200, 7, 0, "m", 0)]
+
+
+@pytest.mark.gen_test
+async def test_an_answer_of_a_stand_in_is_booked_under_its_name(tmp_path: Path) -> None:
+    with OpenAIServer(script("From the second.")) as second:
+        first = OpenAIServer(script(Fail(503)))
+        settings = {
+            "models": ["local/m", "other/m-two"],
+            "providers": {"local": {"base_url": first.base_url}, "other": {"base_url": second.base_url}},
+        }
+        async with Gateway(tmp_path, first, settings=settings) as gateway:
+            frames = await (await gateway.socket()).say("who answers?")
+            assert (said(frames), frames[-1]["model"]) == ("From the second.", "m-two")
+            assert rows(gateway, "SELECT provider, model FROM usage_stats") == [("other", "m-two")]
 
 
 @pytest.mark.gen_test

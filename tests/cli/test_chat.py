@@ -22,6 +22,7 @@ from tornado.testing import bind_unused_port
 
 from starpod.cli import main
 from starpod.cli.gateway import parse_events
+from starpod.db.lock import GatewayLock
 
 ROOT = Path(__file__).resolve().parents[2]
 START = {"type": "stream_start", "session_id": "s1"}
@@ -157,13 +158,26 @@ def test_the_key_may_come_from_the_environment(gateway: ScriptedGateway, monkeyp
     assert gateway.headers[0]["X-Api-Key"] == "sp_live_2"
 
 
-def test_without_an_address_the_settings_of_the_folder_tell_it(gateway: ScriptedGateway, tmp_path: Path) -> None:
-    config = tmp_path / ".starpod" / "config"
-    config.mkdir(parents=True)
-    address = gateway.url.removeprefix("http://").replace("127.0.0.1", "0.0.0.0")
-    (config / "agent.toml").write_text(f'server_addr = "{address}"\nmodels = ["offline/assistant"]\n')
-    assert main(["chat", "hi"]) == 0
+def test_without_an_address_the_running_gateway_of_the_folder_is_asked(
+    gateway: ScriptedGateway, tmp_path: Path
+) -> None:
+    assert main(["init"]) == 0
+    lock = GatewayLock(tmp_path / ".starpod" / "db")
+    lock.acquire()
+    lock.announce(gateway.url)
+    try:
+        assert main(["chat", "hi"]) == 0
+    finally:
+        lock.release()
     assert len(gateway.asked) == 1
+
+
+def test_without_a_gateway_the_agent_answers_by_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["init"]) == 0
+    assert main(["chat", "what is 12 * (3 + 4)?", "--session", "sums"]) == 0
+    assert "84" in capsys.readouterr().out
+    assert main(["keys", "list"]) == 0
+    assert "starpod chat" not in capsys.readouterr().out  # nobody has signed up yet, so no key was needed
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
