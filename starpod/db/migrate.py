@@ -7,7 +7,7 @@ import logging
 import pkgutil
 import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import peewee
@@ -30,13 +30,13 @@ def load_migrations() -> dict[int, Migration]:
     return dict(sorted(found.items()))
 
 
-def migrate(database: Database) -> list[int]:
-    """Bring the database to the newest version and return the numbers applied. Blocks: call it before serving, or in a thread.
+def migrate(database: Database, steps: Mapping[int, Migration] | None = None) -> list[int]:
+    """Bring the database to the newest version (of `steps`; ours by default) and return the numbers applied. Blocks: call it before serving, or in a thread.
 
     An existing file is first copied aside as `<name>.before-NNNN`. Raises `Unavailable` for a database that is newer than this program
     or not ours; nothing is changed then.
     """
-    steps = load_migrations()
+    steps = load_migrations() if steps is None else steps
     newest = max(steps, default=0)
     current = database.read_here(_version)
     if current > newest:
