@@ -22,6 +22,7 @@ from typing import Any
 import httpx2
 import tomlkit
 from tornado.httpclient import HTTPRequest
+from tornado.iostream import IOStream
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from starpod.auth.types import Role, User
@@ -207,11 +208,25 @@ class Socket:
 
     async def closed(self, *, timeout_s: float = TIMEOUT_S) -> Closed:
         """Wait until the gateway closes the socket; what comes before is dropped."""
-        try:
-            while True:
-                await self.next(timeout_s=timeout_s)
-        except Closed as closed:
-            return closed
+        _, closed = await self.rest(timeout_s=timeout_s)
+        return closed
+
+    async def rest(self, *, timeout_s: float = TIMEOUT_S) -> tuple[list[Frame], Closed]:
+        """All messages until the gateway closes the socket, and how it did."""
+        frames: list[Frame] = []
+        while True:
+            try:
+                frames.append(await self.next(timeout_s=timeout_s))
+            except Closed as closed:
+                return frames, closed
+
+    @property
+    def stream(self) -> IOStream:
+        """The connection below, for bytes that are no frames."""
+        assert self.connection.protocol is not None
+        stream = self.connection.protocol.stream
+        assert isinstance(stream, IOStream)
+        return stream
 
     def close(self) -> None:
         """Leave."""

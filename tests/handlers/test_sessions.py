@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,21 @@ from tests.providers.script import CallTool, Gate, Wait, script
 
 pytestmark = pytest.mark.gen_test
 
-SESSION_FIELDS = (
-    "id created_at last_message_at is_closed summary title message_count channel channel_session_key user_id "
-    "is_read is_archived triggered_by"
-).split()
+SESSION_FIELDS = [
+    "id",
+    "created_at",
+    "last_message_at",
+    "is_closed",
+    "summary",
+    "title",
+    "message_count",
+    "channel",
+    "channel_session_key",
+    "user_id",
+    "is_read",
+    "is_archived",
+    "triggered_by",
+]
 
 
 async def chat(gateway: Gateway, text: str, session: str = "a", key: str | None = None) -> str:
@@ -107,12 +119,13 @@ async def test_messages_can_be_read_page_by_page(tmp_path: Path) -> None:
         path = f"/api/sessions/{session_id}/messages"
         everything = (await gateway.http.get(path)).json()
         assert len(everything) == 10
-        pages, before = [], 2**53
+        pages: list[list[dict[str, Any]]] = []
+        before = 2**53
         while page := (await gateway.http.get(f"{path}?limit=4&before={before}")).json():
             pages.insert(0, page)
             before = page[0]["id"]
         assert [len(page) for page in pages] == [2, 4, 4]
-        assert sum(pages, []) == everything
+        assert [message for page in pages for message in page] == everything
         assert (await gateway.http.get(f"{path}?limit=3")).json() == everything[-3:]
         assert (await gateway.http.get(f"{path}?before={everything[2]['id']}")).json() == everything[:2]
 
@@ -213,6 +226,6 @@ async def test_a_turn_can_be_followed_as_server_sent_events(tmp_path: Path) -> N
         assert events_of(again.content) == whole[delta["seq"] :]
         resumed = await gateway.http.get(path, headers={"Last-Event-ID": str(delta["seq"])})
         assert events_of(resumed.content) == whole[delta["seq"] :]
-        odd = await gateway.http.get(path, headers={"Last-Event-ID": "\u0661nonsense".encode()})
+        odd = await gateway.http.get(path, headers=[(b"Last-Event-ID", "\u0661nonsense".encode())])
         assert events_of(odd.content) == whole
         assert (await gateway.http.get(path, params={"turn_id": "unknown"})).status_code == 404
