@@ -34,7 +34,7 @@ from starpod.errors import InvalidInput, StarpodError
 from starpod.paths import Paths, find_root, resolve_paths
 from starpod.state import AppState, open_state
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("starpod.server")  # also when run as __main__
 
 PULSE_MS = 1000
 MAX_BODY = 64 * 1024 * 1024

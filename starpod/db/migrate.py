@@ -31,7 +31,7 @@ def load_migrations() -> dict[int, Migration]:
 
 
 def migrate(database: Database, steps: Mapping[int, Migration] | None = None) -> list[int]:
-    """Bring the database to the newest version (of `steps`; ours by default) and return the numbers applied. Blocks: call it before serving, or in a thread.
+    """Bring the database to the newest version (of `steps`; ours by default) and return the numbers applied. Blocks: run it in a thread.
 
     An existing file is first copied aside as `<name>.before-NNNN`. Raises `Unavailable` for a database that is newer than this program
     or not ours; nothing is changed then.
