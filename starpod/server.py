@@ -10,6 +10,7 @@ import logging
 import logging.config
 import os
 import signal
+import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from handlers.routes import ROUTES
 from starpod.agent.service import Agent
 from starpod.app import Application
 from starpod.auth.service import Auth
-from starpod.auth.types import Bootstrap
+from starpod.auth.types import Bootstrap, User
 from starpod.clock import SystemClock
 from starpod.config.loader import LoadedConfig, load_config
 from starpod.config.scaffold import create_agent
@@ -84,6 +85,7 @@ class Server:
         self._http = tornado.httpserver.HTTPServer(
             self.app, max_body_size=MAX_BODY, max_header_size=64 * 1024, idle_connection_timeout=120.0
         )
+        self._sockets: list[socket.socket] = []
         self._pulse: tornado.ioloop.PeriodicCallback | None = None
         self._last_pulse = 0.0
 
@@ -98,24 +100,29 @@ class Server:
         host = "localhost" if _is_unspecified(self._host) else self._host
         return f"http://[{host}]:{self._port}" if ":" in host else f"http://{host}:{self._port}"
 
-    async def start(self) -> None:
-        """Listen. InvalidInput when the address cannot be had or may not be used yet."""
-        if not is_loopback(self._host) and not await self.state.auth.has_users():
-            raise InvalidInput(
-                f"Nobody could sign in yet, so {self._host} is not served: everybody who reaches it would be admin. "
-                "Start once on 127.0.0.1, then use this address."
-            )
+    def bind(self) -> None:
+        """Take the port, so that nothing else is done when it cannot be had; nobody is answered yet. InvalidInput with the cure."""
         try:
-            sockets = tornado.netutil.bind_sockets(self._port, self._host, reuse_port=False)
+            self._sockets = tornado.netutil.bind_sockets(self._port, self._host, reuse_port=False)
         except OSError as error:
             raise InvalidInput(
                 f"{self._host}:{self._port} cannot be listened on: {os.strerror(error.errno) if error.errno else error}. "
                 "Stop what uses it, or choose another with --port."
             ) from error
-        self._port = sockets[0].getsockname()[1]
+        self._port = self._sockets[0].getsockname()[1]
+
+    async def start(self) -> None:
+        """Answer. InvalidInput when the address cannot be had or may not be used yet."""
+        if not self._sockets:
+            self.bind()
+        if not is_loopback(self._host) and not await self.state.auth.has_users():
+            raise InvalidInput(
+                f"Nobody could sign in yet, so {self._host} is not served: everybody who reaches it would be admin. "
+                "Start once on 127.0.0.1, then use this address."
+            )
         self.state.bind_host = self._host
         self.state.lock.announce(self.url)
-        self._http.add_sockets(sockets)
+        self._http.add_sockets(self._sockets)
         self._last_pulse = asyncio.get_running_loop().time()
         self._pulse = tornado.ioloop.PeriodicCallback(self._beat, PULSE_MS)
         self._pulse.start()
@@ -153,6 +160,7 @@ async def serve_with_agent(
     state = await open_state(paths, config, agent=agent, auth=auth)
     server = Server(state, host=host or default_host, port=port if port is not None else default_port)
     try:
+        server.bind()
         bootstrap = await state.auth.bootstrap(config.environ)
         await server.start()
         await _announce(server, bootstrap)
@@ -206,19 +214,25 @@ def _is_unspecified(host: str) -> bool:
 
 
 async def _announce(server: Server, bootstrap: Bootstrap | None) -> None:
-    address = server.url
-    lines = [f"Starpod is listening on {address}"]
-    if bootstrap is not None:
-        code = await server.state.auth.create_sign_in_code(bootstrap.user.id)
-        lines.append(f"Sign in (this link works once, within 10 minutes): {address}/#code={code}")
-        if bootstrap.imported:
-            lines.append("The admin key is the one in STARPOD_API_KEY.")
-        else:
-            lines.append(f"Admin key for scripts, shown only now: {bootstrap.clear_key}")
-    else:
+    auth = server.state.auth
+    lines = [f"Starpod is listening on {server.url}"]
+    owner = bootstrap.user if bootstrap is not None else await _first_admin(auth)
+    # Later starts often have a log for a terminal; a link that signs in does not belong there.
+    if owner is not None and (bootstrap is not None or sys.stdout.isatty()):
+        code = await auth.create_sign_in_code(owner.id)
+        lines.append(f"Sign in (this link works once, within 10 minutes): {server.url}/#code={code}")
+    if bootstrap is None:
         lines.append("Sign in with your key. Lost it? `starpod keys create` makes another.")
+    elif bootstrap.imported:
+        lines.append("The admin key is the one in STARPOD_API_KEY.")
+    else:
+        lines.append(f"Admin key for scripts, shown only now: {bootstrap.clear_key}")
     lines.append(f"Model: {server.state.config.models[0]}")
     print("\n".join(lines), flush=True)
+
+
+async def _first_admin(auth: Auth) -> User | None:
+    return next((user for user in await auth.list_users() if user.role == "admin" and user.is_active), None)
 
 
 async def _wait_for_signal() -> None:

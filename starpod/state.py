@@ -148,6 +148,7 @@ async def open_state(
 async def open_database(paths: Paths) -> Database:
     """Open core.db, bringing it to the newest schema. Raises Unavailable with what to do when it does not fit."""
     paths.db_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    paths.core_db.touch(mode=0o600)
     database = Database(paths.core_db)
     try:
         await asyncio.to_thread(migrate, database)
