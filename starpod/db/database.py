@@ -42,6 +42,8 @@ class Database:
         self.connection = peewee.SqliteDatabase(str(path), pragmas=pragmas, timeout=busy_timeout_ms / 1000)
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"{path.stem}-writer")
         self._readers = ThreadPoolExecutor(max_workers=readers, thread_name_prefix=f"{path.stem}-reader")
+        self.generation = 0
+        """Grows with every write of this process: what was read at one generation is still true while it has not changed."""
         self._reader_count = readers
         self._closed = False
 
@@ -65,6 +67,8 @@ class Database:
                 return fn(self.connection, *args, **kwargs)
         except peewee.DatabaseError as error:
             raise self._translate(error) from error
+        finally:
+            self.generation += 1
 
     def read_here(self, fn: Callable[Concatenate[peewee.Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` on the calling thread."""

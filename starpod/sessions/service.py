@@ -10,6 +10,7 @@ from starpod.sessions import store
 from starpod.sessions.types import Channel, Message, Session, SessionKey, Viewer
 
 TITLE_BYTES = 100
+KEPT_LISTS = 200
 
 
 class Sessions:
@@ -17,10 +18,23 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._lists: dict[tuple[tuple[str, ...] | None, int], list[Session]] = {}
+        self._lists_generation = -1
 
     async def list_recent(self, viewer: Viewer, *, limit: int = 20) -> list[Session]:
-        """Up to `limit` sessions that are not archived, newest message first."""
-        return await self._database.read(store.list_sessions, viewer.owner_ids, limit)
+        """Up to `limit` sessions that are not archived, newest message first. Do not change the list: others get the same one."""
+        # Every open page asks for this again and again, and a thread's answer costs more than all the rest of the request.
+        generation = self._database.generation
+        if generation != self._lists_generation:
+            self._lists.clear()
+            self._lists_generation = generation
+        key = (viewer.owner_ids, limit)
+        found = self._lists.get(key)
+        if found is None:
+            found = await self._database.read(store.list_sessions, viewer.owner_ids, limit)
+            if self._lists_generation == generation == self._database.generation and len(self._lists) < KEPT_LISTS:
+                self._lists[key] = found
+        return found
 
     async def get(self, viewer: Viewer, session_id: str) -> Session:
         """One session. NotFound when it is unknown or somebody else's."""
