@@ -8,6 +8,7 @@ from handlers.base import COOKIE, INVALID_KEY, BaseHandler, Refused, presented_k
 from handlers.schemas import LoginBody
 from starpod.auth.origins import same_origin_request
 from starpod.auth.types import User
+from starpod.errors import Unavailable
 
 LOGIN = TypeAdapter(LoginBody)
 
@@ -16,10 +17,12 @@ class VerifyHandler(BaseHandler):
     """`GET /api/auth/verify`: always 200, and limited like any other check of a key."""
 
     async def get(self) -> None:
-        auth = self.state.auth
-        if not await auth.has_users():
-            return self.send_json({"authenticated": True, "auth_disabled": True})
-        user = await self._find()
+        try:
+            if not await self.state.auth.has_users():
+                return self.send_json({"authenticated": True, "auth_disabled": True})
+            user = await self._find()
+        except Unavailable:
+            user = None
         body: dict[str, object] = {"authenticated": user is not None, "auth_disabled": False}
         if user is not None:
             body["user"] = describe(user)

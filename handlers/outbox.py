@@ -9,7 +9,10 @@ from tornado.iostream import IOStream, StreamClosedError
 
 
 class Outbox:
-    """Frames that arrive within one pass of the loop leave in one write; while the reader is slow they wait, up to `limit_bytes`."""
+    """A frame that comes alone leaves at once; those that follow it in the same pass of the loop leave together in one write.
+
+    While the reader is slow they wait, up to `limit_bytes`.
+    """
 
     def __init__(self, stream: IOStream, limit_bytes: int, on_full: Callable[[], None]) -> None:
         self._stream = stream
@@ -34,7 +37,8 @@ class Outbox:
         self._size += len(frame)
         if not self._is_due and not self._is_writing:
             self._is_due = True
-            asyncio.get_running_loop().call_soon(self._write)
+            self._write()
+            asyncio.get_running_loop().call_soon(self._catch_up)
 
     def close(self) -> None:
         """Drop what waits and take no more."""
@@ -42,8 +46,12 @@ class Outbox:
         self._frames.clear()
         self._size = 0
 
-    def _write(self) -> None:
+    def _catch_up(self) -> None:
         self._is_due = False
+        if not self._is_writing:
+            self._write()
+
+    def _write(self) -> None:
         if self._is_closed or not self._frames:
             return None
         data = self._frames[0] if len(self._frames) == 1 else b"".join(self._frames)

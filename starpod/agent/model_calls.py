@@ -9,7 +9,7 @@ from starpod.agent import costs
 from starpod.agent.journal import Journal
 from starpod.agent.prompt import TurnPrompt
 from starpod.agent.turn import ModelCall, Turn
-from starpod.agent.types import UsageRow
+from starpod.agent.types import TextDelta, UsageRow
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -112,5 +112,5 @@ class ModelCalls:
 
     def _say(self, turn: Turn, call: ModelCall, text: str) -> None:
         call.said.append(text)
-        turn.publish_text(text)
+        turn.publish(TextDelta(text))
         self._journal.add(turn.id, text)

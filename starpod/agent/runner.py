@@ -285,7 +285,7 @@ class Runner:
             errors=(turn.error,) if turn.error else (),
             stopped=turn.state == "stopped",
             interrupted=turn.state == "interrupted",
-            model=usage.model or turn.request.model,
+            model=f"{usage.provider}/{usage.model}" if usage.model else turn.request.model,
         )
         return turn.end
 

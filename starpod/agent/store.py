@@ -17,7 +17,12 @@ from starpod.errors import Conflict
 from starpod.sessions import store as sessions
 from starpod.sessions.service import title_of
 
-TURN_COLUMNS = "id, session_id, user_id, state, text, model, num_turns, error"
+TURN_COLUMNS = (
+    "id, session_id, user_id, state, text, "
+    # The model that answered last, which may be a stand-in for the one that was asked.
+    "coalesce((SELECT provider || '/' || usage_stats.model FROM usage_stats WHERE turn_id = turns.id AND purpose = 'chat' "
+    "ORDER BY usage_stats.id DESC LIMIT 1), model), num_turns, error"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starpod.agent.store import Begun
-from starpod.agent.types import Follower, Published, StreamEnded, TextDelta, TurnEvent, TurnRequest, TurnState, UsageRow
+from starpod.agent.types import Follower, Published, StreamEnded, TurnEvent, TurnRequest, TurnState, UsageRow
 from starpod.config.schema import Config
 from starpod.tools.types import OutgoingFile
 
@@ -69,8 +69,6 @@ class Turn:
         self.has_slot = False
         self.ended_at = 0.0
         self._followers: list[Follower] = []
-        self._pending: list[str] = []
-        self._is_flush_due = False
 
     @property
     def user_id(self) -> str:
@@ -83,22 +81,14 @@ class Turn:
         return "\n".join(self.texts)
 
     def publish(self, event: TurnEvent) -> None:
-        """Number an event and hand it to every follower."""
-        if self._pending:
-            self._flush()
-        self._append(event)
-
-    def publish_text(self, text: str) -> None:
-        """Pass on streamed text. Pieces that arrive within one pass of the loop leave as one delta; a lone piece leaves at once."""
-        self._pending.append(text)
-        if not self._is_flush_due:
-            self._is_flush_due = True
-            asyncio.get_running_loop().call_soon(self._flush)
+        """Number an event and hand it to every follower, now: each pass of a busy loop that it waits for costs much."""
+        published = Published(self.session_id, self.id, len(self.events) + 1, event)
+        self.events.append(published)
+        for follower in tuple(self._followers):
+            follower(published)
 
     def follow(self, follower: Follower, *, after: int = 0) -> Callable[[], None]:
         """Replay the events behind `after`, then go on live; the returned function ends that."""
-        if self._pending:
-            self._flush()
         for published in self.events[after:]:
             follower(published)
         self._followers.append(follower)
@@ -128,16 +118,3 @@ class Turn:
     def has_followers(self) -> bool:
         """Whether anybody hears the answer."""
         return bool(self._followers)
-
-    def _flush(self) -> None:
-        self._is_flush_due = False
-        if self._pending:
-            text = "".join(self._pending)
-            self._pending.clear()
-            self._append(TextDelta(text))
-
-    def _append(self, event: TurnEvent) -> None:
-        published = Published(self.session_id, self.id, len(self.events) + 1, event)
-        self.events.append(published)
-        for follower in tuple(self._followers):
-            follower(published)

@@ -60,6 +60,16 @@ class Database:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, lambda: self.read_here(fn, *args, **kwargs))
 
+    async def check(
+        self, fn: Callable[Concatenate[peewee.Database, P], object], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        """`read`, only to see whether it works: whatever the engine says becomes `Unavailable`."""
+        try:
+            await self.read(fn, *args, **kwargs)
+        except peewee.DatabaseError as error:
+            logger.warning("the database does not answer as it should: %s", error)
+            raise Unavailable("The database does not answer as it should; the log says more.") from error
+
     def run_here(self, fn: Callable[Concatenate[peewee.Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`run` on the calling thread: for the command line and for tests, never for the event loop."""
         try:

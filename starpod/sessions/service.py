@@ -63,7 +63,7 @@ class Sessions:
 
     async def ping(self) -> None:
         """Unavailable when the database does not answer."""
-        await self._database.read(store.list_sessions, None, 1)
+        await self._database.check(store.list_sessions, None, 1)
 
 
 def session_key(channel_id: str | None, channel_session_key: str | None, user_id: str) -> SessionKey:

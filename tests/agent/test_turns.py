@@ -277,7 +277,7 @@ async def test_an_answer_of_a_stand_in_is_booked_under_its_name(tmp_path: Path) 
         }
         async with Gateway(tmp_path, first, settings=settings) as gateway:
             frames = await (await gateway.socket()).say("who answers?")
-            assert (said(frames), frames[-1]["model"]) == ("From the second.", "m-two")
+            assert (said(frames), frames[-1]["model"]) == ("From the second.", "other/m-two")
             assert rows(gateway, "SELECT provider, model FROM usage_stats") == [("other", "m-two")]
 
 

@@ -8,12 +8,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from tests.bench import report
 from tests.bench.cases import CASES, TOKENS, Plan, make_servers
 from tests.bench.processes import Bench, bench
 
-PROFILED = {
+PROFILED: dict[str, tuple[str, dict[str, Any]]] = {
     "turns": ("turns", {"clients": 16, "turns": 2000, "pieces": TOKENS}),
     "sessions": ("requests", {"clients": 8, "seconds": 8.0, "path": "/api/sessions?limit=20"}),
     "streams": ("streams", {"streams": 100, "rate": 50, "pieces": 400, "settle_s": 1.0}),

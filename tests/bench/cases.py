@@ -60,7 +60,7 @@ def interleaved(servers: Servers, plan: Plan, kind: str, **given: Any) -> tuple[
 
 def middle(runs: Runs, key: str) -> float:
     """The median over the runs."""
-    return statistics.median(run[key] for run in runs)
+    return float(statistics.median(run[key] for run in runs))
 
 
 def figure(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import peewee
 import pytest
 
 from handlers.routes import ROUTES
@@ -309,3 +311,58 @@ async def test_every_route_with_a_rule_holds_to_it(tmp_path: Path) -> None:
                     assert answer.status_code not in (401, 500), (method, path)
                 else:
                     assert answer.status_code == 401, (method, path)
+
+
+def _do_not_wait(connection: peewee.Database) -> None:
+    connection.execute_sql("PRAGMA busy_timeout = 50")
+
+
+async def test_a_locked_database_is_a_503_and_only_for_what_must_write(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        session_id = (await gateway.http.post("/api/chat", json={"text": "hello"})).json()["session_id"]
+        await gateway.state.database.run(_do_not_wait)
+        socket = await gateway.socket()
+        other = sqlite3.connect(gateway.state.paths.core_db, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        for path, body in (("/api/chat", {"text": "x"}), (f"/api/sessions/{session_id}/read", {})):
+            answer = await gateway.http.post(path, json=body)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "1"), answer.text
+            assert "locked" in answer.json()["error"] and str(tmp_path) not in answer.text
+        await socket.send("message", text="x", client_message_id="m1")
+        error = await socket.next()
+        assert (error["type"], error["status"], error["client_message_id"]) == ("error", 503, "m1")
+        assert len((await gateway.http.get("/api/sessions")).json()) == 1
+        assert (await gateway.http.get("/api/health")).status_code == 200
+        other.execute("ROLLBACK")
+        other.close()
+        assert (await socket.say("x", client_message_id="m1"))[-1]["is_error"] is False
+
+
+async def test_when_users_cannot_be_read_nobody_is_let_in(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        with sqlite3.connect(gateway.state.paths.core_db) as other:
+            other.execute("ALTER TABLE users RENAME TO moved")
+    async with Gateway(tmp_path, bootstrap=False) as gateway:
+        for client in (gateway.client(), gateway.client(gateway.key)):
+            for path in ("/api/sessions", "/ws"):
+                answer = await client.get(path)
+                assert answer.status_code >= 500, (path, answer.text)
+                assert "Traceback" not in answer.text and "moved" not in answer.text
+            verify = await client.get("/api/auth/verify")
+            assert (verify.status_code, verify.json()) == (200, {"authenticated": False, "auth_disabled": False})
+
+
+async def test_a_fault_of_ours_is_an_internal_error_without_details(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        with sqlite3.connect(gateway.state.paths.core_db) as other:
+            other.execute("ALTER TABLE session_metadata RENAME TO moved")
+        answer = await gateway.http.get("/api/sessions")
+        assert (answer.status_code, answer.json()) == (500, {"error": "internal error"})
+        socket = await gateway.socket()
+        await socket.send("message", text="x")
+        error = await socket.next()
+        assert (
+            error["type"] == "error" and "moved" not in error["message"] and "session_metadata" not in error["message"]
+        )
+        await socket.send("ping")
+        assert await socket.next() == {"type": "pong"}

@@ -84,6 +84,28 @@ async def test_a_turn_goes_on_when_its_client_leaves(tmp_path: Path) -> None:
         assert said(events) == "early late" and events[-1]["is_error"] is False
 
 
+async def test_a_waiting_client_is_answered_when_the_gateway_stops(tmp_path: Path) -> None:
+    gate = Gate()
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gateway.provider.play(script("so far", Wait(gate)))
+        socket = await gateway.socket()
+        body = {"text": "hi", "channel_session_key": "a"}
+        waiting = asyncio.create_task(gateway.http.post("/api/chat", json=body))
+        streaming = asyncio.create_task(
+            gateway.http.post("/api/chat", json=body | {"channel_session_key": "b"}, headers=STREAM)
+        )
+        assert await asyncio.to_thread(gateway.provider.wait_for_requests, 2)
+        for session in (await gateway.http.get("/api/sessions")).json():
+            await socket.send("resume", session_id=session["id"])
+            await socket.next("text_delta")
+        await gateway.stop()
+        gate.open()
+        answer = (await waiting).json()
+        assert (answer["text"], answer["is_error"]) == ("so far", True)
+        events = events_of((await streaming).content)
+        assert said(events) == "so far" and events[-1]["interrupted"] is True
+
+
 async def test_an_unknown_model_is_named_and_nothing_is_stored(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         for model in ("nobody/nothing", "nonsense", "a/b/c", "\u00e9" * 1000):

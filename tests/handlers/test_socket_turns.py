@@ -73,7 +73,7 @@ async def test_a_plain_answer_is_start_deltas_and_end(tmp_path: Path) -> None:
             "errors": [],
             "stopped": False,
             "interrupted": False,
-            "model": "m",
+            "model": "local/m",
         }
 
 
@@ -177,6 +177,41 @@ async def test_stop_ends_a_stream_and_keeps_what_was_said(tmp_path: Path) -> Non
         await socket.send("cancel", session_id=delta["session_id"])
         assert await socket.next() == {"type": "not_running", "session_id": delta["session_id"]}
         gate.open()
+
+
+async def test_a_waiting_message_can_be_taken_back(tmp_path: Path) -> None:
+    gate = Gate()
+    async with Gateway(tmp_path, OpenAIServer(), settings={"followup_mode": "queue"}) as gateway:
+        gateway.provider.play(script("one ", Wait(gate), "two"), script("never"))
+        socket = await gateway.socket()
+        await socket.send("message", text="a", channel_session_key="s", client_message_id="a")
+        first = await socket.next("text_delta")
+        await socket.send("message", text="b", channel_session_key="s", client_message_id="b")
+        second = await socket.next("accepted")
+        await socket.send("cancel", session_id=second["session_id"], turn_id=second["turn_id"])
+        end = await socket.next("stream_end")
+        assert (end["turn_id"], end["stopped"]) == (second["turn_id"], True)
+        gate.open()
+        rest = await socket.until("stream_end", turn_id=first["turn_id"])
+        assert said(rest) == "two" and rest[-1]["stopped"] is False
+        assert len(gateway.provider.requests) == 1
+
+
+async def test_a_full_queue_refuses_the_next_message(tmp_path: Path) -> None:
+    gate = Gate()
+    settings = {"followup_mode": "queue", "turns": {"queue_limit": 1}}
+    async with Gateway(tmp_path, OpenAIServer(), settings=settings) as gateway:
+        gateway.provider.play(script(Wait(gate), "one"), script("two"))
+        socket = await gateway.socket()
+        for name in ("a", "b"):
+            await socket.send("message", text=name, channel_session_key="s", client_message_id=name)
+            await socket.next("accepted")
+        await socket.send("message", text="c", channel_session_key="s", client_message_id="c")
+        error = await socket.next("error")
+        assert (error["status"], error["client_message_id"]) == (409, "c")
+        gate.open()
+        assert said(await socket.until("stream_end")) == "one"
+        assert said(await socket.until("stream_end")) == "two"
 
 
 async def test_only_its_owner_stops_or_follows_a_turn(tmp_path: Path) -> None:
@@ -296,7 +331,6 @@ async def test_a_turn_that_left_memory_is_told_from_storage(tmp_path: Path) -> N
         assert (await socket.next())["type"] == "resync"
 
 
-@pytest.mark.xfail(reason="a stored turn names provider/model, a live one the model only")
 async def test_a_stored_end_names_the_model_as_a_live_one_does(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
         end = (await (await gateway.socket()).say("x"))[-1]
