@@ -20,7 +20,16 @@ from handlers.sessions import (
     SessionListHandler,
     StopHandler,
 )
+from handlers.settings import AuditHandler, DocumentHandler, ModelListHandler, SchemaHandler, SectionHandler
 from handlers.socket import SocketHandler
+from handlers.users import (
+    KeyListHandler,
+    KeyRevokeHandler,
+    UserActiveHandler,
+    UserHandler,
+    UserListHandler,
+)
+from starpod.config.sections import SECTIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,16 @@ ROUTES = (
     Route(rf"/api/sessions/{ID}/read", ReadHandler, "user"),
     Route(rf"/api/sessions/{ID}/archive", ArchiveHandler, "user"),
     Route(rf"/api/sessions/{ID}/stop", StopHandler, "user"),
+    Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),
+    Route(r"/api/settings/schema", SchemaHandler, "admin"),
+    Route(r"/api/settings/models", ModelListHandler, "admin"),
+    Route(r"/api/settings/audit", AuditHandler, "admin"),
+    Route(rf"/api/settings/files/{ID}", DocumentHandler, "admin"),
+    Route(r"/api/settings/auth/users", UserListHandler, "admin"),
+    Route(rf"/api/settings/auth/users/{ID}", UserHandler, "admin"),
+    Route(rf"/api/settings/auth/users/{ID}/(activate|deactivate)", UserActiveHandler, "admin"),
+    Route(rf"/api/settings/auth/users/{ID}/api-keys", KeyListHandler, "admin"),
+    Route(rf"/api/settings/auth/api-keys/{ID}/revoke", KeyRevokeHandler, "admin"),
     Route(r"/ws", SocketHandler, "user"),
     Route(r"/", PageHandler, "anyone"),
     Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from starpod.agent.types import FollowUpMode, IncomingFile
+from starpod.auth.types import Role
 from starpod.errors import InvalidInput
 
 T = TypeVar("T")
@@ -104,6 +106,37 @@ class StopBody(BaseModel):
     """Stop the running turn, or the named one."""
 
     turn_id: str | None = None
+
+
+class DocumentBody(BaseModel):
+    """The text of one of the agent's files."""
+
+    content: str
+
+
+class UserBody(BaseModel):
+    """A new user."""
+
+    email: str | None = None
+    display_name: str | None = None
+    role: Role = "user"
+    filesystem_enabled: bool = False
+
+
+class UserChangeBody(BaseModel):
+    """What to change about a user."""
+
+    email: str | None = None
+    display_name: str | None = None
+    role: Role | None = None
+    filesystem_enabled: bool | None = None
+
+
+class KeyBody(BaseModel):
+    """A new API key; `expires_at` has a time zone."""
+
+    label: str | None = None
+    expires_at: datetime | None = None
 
 
 def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:

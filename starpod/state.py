@@ -16,6 +16,7 @@ from starpod.clock import Clock, SystemClock
 from starpod.config.loader import Frontend, LoadedConfig, load_frontend
 from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
+from starpod.config.writer import ConfigWriter
 from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
@@ -38,6 +39,7 @@ class AppState:
     clock: Clock
     events: EventBus
     watcher: ConfigWatcher
+    writer: ConfigWriter
     auth: Auth
     rate_limiter: SlidingWindow
     failed_attempts: FailedAttempts
@@ -128,6 +130,7 @@ async def open_state(
         clock=clock,
         events=events,
         watcher=watcher,
+        writer=ConfigWriter(paths, watcher),
         auth=auth or Auth(database, clock),
         rate_limiter=SlidingWindow(settings.rate_limit_requests, settings.rate_limit_window_secs, clock),
         failed_attempts=FailedAttempts(settings.failed_attempts, settings.failed_attempts_window_secs, clock),

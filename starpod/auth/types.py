@@ -23,6 +23,7 @@ EventType = Literal[
     "rate_limited",
     "telegram_linked",
     "telegram_unlinked",
+    "settings_changed",
 ]
 
 

@@ -74,6 +74,11 @@ def load_config(paths: Paths, environ: Mapping[str, str]) -> LoadedConfig:
     return LoadedConfig(config, warnings, digest, merged)
 
 
+def load_text(paths: Paths, path: Path) -> str:
+    """The text of a settings file of the agent. Blocks on the disk; raises ConfigError that says why it cannot be read."""
+    return _read(path, _label(paths, path))
+
+
 def diff_keys(old: Config, new: Config) -> tuple[str, ...]:
     """The dotted keys whose values differ, in the order of the schema; a list counts as one value."""
     return tuple(_diff(old.model_dump(), new.model_dump(), ()))

@@ -79,6 +79,13 @@ def validation_error(label: str, text: str, error: ValidationError) -> ConfigErr
     return ConfigError(f"{place}: {key}: {what}{more}", {key: what for key, (_, what) in found.items()})
 
 
+def explain_all(error: ValidationError) -> dict[str, str]:
+    """What is wrong with each value, by dotted key."""
+    return {
+        dotted(_path(details)): explain(details) for details in error.errors(include_url=False, include_input=False)
+    }
+
+
 def explain(details: ErrorDetails) -> str:
     """What is wrong with one value and how to write it, without repeating the value."""
     context: Mapping[str, Any] = details.get("ctx", {})

@@ -1,0 +1,77 @@
+"""The settings pages, all by one table (`starpod.config.sections`), what can be chosen on them, and the log of who changed what."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from handlers.base import BaseHandler, Refused
+from handlers.schemas import DocumentBody
+from starpod.agent.registry import Registry
+from starpod.config import sections
+from starpod.config.documents import LARGEST_BYTES, read_document, write_document
+from starpod.config.problems import ConfigError
+from starpod.config.schema import RESTART_KEYS
+
+BODY: TypeAdapter[Mapping[str, Any]] = TypeAdapter(dict[str, Any])
+DOCUMENT = TypeAdapter(DocumentBody)
+MOST_LINES = 1000
+
+
+class SectionHandler(BaseHandler):
+    """`GET` and `PUT /api/settings/:section`."""
+
+    def get(self, section: str) -> None:
+        self.send_json(sections.show(section, self.state.config))
+
+    async def put(self, section: str) -> None:
+        edits = sections.read(section, self.read_body(BODY))
+        try:
+            changed = await self.state.writer.save(edits)
+        except ConfigError as error:
+            raise sections.in_fields(section, error) from error
+        if changed:
+            user_id = self.user.id if self.user is not None else None
+            await self.state.auth.audit("settings_changed", user_id, ", ".join(changed), self.address)
+        waiting = [key for key in changed if key in RESTART_KEYS]
+        self.send_json({"status": "ok"} | ({"restart_needed": waiting} if waiting else {}))
+
+
+class SchemaHandler(BaseHandler):
+    """`GET /api/settings/schema`: every setting with type, bounds, default and help."""
+
+    def get(self) -> None:
+        self.send_json(sections.schema())
+
+
+class ModelListHandler(BaseHandler):
+    """`GET /api/settings/models`: every known model by provider."""
+
+    async def get(self) -> None:
+        registry = await asyncio.to_thread(Registry.load, self.state.paths.config_dir / "models.toml")
+        self.send_json({"models": registry.models()})
+
+
+class DocumentHandler(BaseHandler):
+    """`GET` and `PUT /api/settings/files/:name`."""
+
+    async def get(self, name: str) -> None:
+        self.send_json({"content": await asyncio.to_thread(read_document, self.state.paths, name)})
+
+    async def put(self, name: str) -> None:
+        content = self.read_body(DOCUMENT).content
+        if len(content.encode()) > LARGEST_BYTES:
+            raise Refused(413, f"The file may have {LARGEST_BYTES} bytes at most")
+        await asyncio.to_thread(write_document, self.state.paths, name, content)
+        self.send_json({"status": "ok"})
+
+
+class AuditHandler(BaseHandler):
+    """`GET /api/settings/audit?limit=100`: the newest lines of the audit log, the newest first."""
+
+    async def get(self) -> None:
+        limit = self.int_argument("limit", 100, least=1, most=MOST_LINES) or 100
+        self.send_json(await self.state.auth.list_audit(limit))

@@ -1,0 +1,206 @@
+"""The settings pages: which field of each stands for which key of `agent.toml`. Shape, bounds and help come from the schema alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal
+
+from starpod.config.problems import ConfigError
+from starpod.config.schema import RESTART_KEYS, Config
+from starpod.config.writer import Edits, KeyPath
+from starpod.errors import InvalidInput
+
+Absent = Literal["required", "reset", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A field of a page. `absent` says what leaving it out means; `null_keeps` that null leaves it alone instead of taking it out."""
+
+    field: str
+    path: KeyPath
+    absent: Absent = "required"
+    null_keeps: bool = False
+    least: int | None = None
+    """Smaller numbers are taken as this one."""
+
+
+def _table(table: str, required: str, reset: str = "") -> tuple[Setting, ...]:
+    path = tuple(table.split(".")) if table else ()
+    return tuple(Setting(name, (*path, name)) for name in required.split()) + tuple(
+        Setting(name, (*path, name), "reset") for name in reset.split()
+    )
+
+
+SECTIONS: dict[str, tuple[Setting, ...]] = {
+    "general": (
+        *_table(
+            "",
+            "models max_turns max_tokens agent_name server_addr",
+            "timezone reasoning_effort compaction_model followup_mode self_improve",
+        ),
+        Setting("proxy_enabled", ("proxy", "enabled"), "reset"),
+    ),
+    "memory": (
+        *_table(
+            "memory",
+            "half_life_days mmr_lambda vector_search chunk_size chunk_overlap export_sessions",
+            "nudge_interval nudge_model",
+        ),
+        Setting("self_improve", ("self_improve",), "reset"),
+    ),
+    "cron": (
+        *_table("cron", "default_max_retries default_timeout_secs max_concurrent_runs"),
+        Setting("heartbeat_interval_minutes", ("cron", "heartbeat_interval_minutes"), least=1),
+    ),
+    "channels": (
+        Setting("telegram.enabled", ("channels", "telegram", "enabled")),
+        Setting("telegram.gap_minutes", ("channels", "telegram", "gap_minutes"), "reset"),
+        Setting("telegram.stream_mode", ("channels", "telegram", "stream_mode"), "keep", null_keeps=True),
+    ),
+    "compaction": _table(
+        "compaction",
+        "context_budget summary_max_tokens min_keep_messages max_tool_result_bytes prune_threshold_pct "
+        "prune_tool_result_max_chars memory_flush",
+    ),
+    "attachments": _table("attachments", "enabled max_file_size", "allowed_extensions"),
+    "internet": _table("internet", "enabled timeout_secs max_fetch_bytes max_text_chars"),
+}
+# Fields that hold a secret; a secret never stands in a settings file nor in an answer.
+SECRETS = {"channels": "telegram.bot_token", "internet": "brave_api_key"}
+
+
+def show(section: str, config: Config) -> dict[str, Any]:
+    """The page as JSON."""
+    values = config.model_dump(mode="json")
+    body: dict[str, Any] = {}
+    for setting in SECTIONS[section]:
+        *outer, name = setting.field.split(".")
+        table = body
+        for part in outer:
+            table = table.setdefault(part, {})
+        table[name] = _find(values, setting.path)
+    if section == "general":
+        body["provider"], _, body["model"] = config.models[0].partition("/")
+    return body
+
+
+def read(section: str, body: Mapping[str, Any]) -> Edits:
+    """What a saved page changes. Raises InvalidInput for what is missing, null or a secret."""
+    if section == "general":
+        body = _with_older_form(body)
+        _check_general(body)
+    if (secret := SECRETS.get(section)) is not None and _find(body, tuple(secret.split("."))) is not None:
+        raise InvalidInput(
+            f"{secret} cannot be saved here: no vault is available. Put it into the environment or into .env."
+        )
+    edits: dict[KeyPath, Any] = {}
+    fields: dict[str, str] = {}
+    for setting in SECTIONS[section]:
+        path = tuple(setting.field.split("."))
+        is_given = _has(body, path)
+        value = _find(body, path)
+        default = _find(_defaults(), setting.path)
+        if not is_given:
+            if setting.absent == "required":
+                fields[setting.field] = "is required"
+            elif setting.absent == "reset":
+                edits[setting.path] = default
+        elif value is None:
+            if not setting.null_keeps and not _is_nullable(setting.path):
+                fields[setting.field] = "cannot be null"
+            elif not setting.null_keeps:
+                edits[setting.path] = None
+        elif isinstance(value, str) and not value.strip() and _is_nullable(setting.path):
+            edits[setting.path] = None
+        elif setting.least is not None and isinstance(value, int) and not isinstance(value, bool):
+            edits[setting.path] = max(setting.least, value)
+        else:
+            edits[setting.path] = value
+    if fields:
+        raise InvalidInput("; ".join(f"{name}: {what}" for name, what in fields.items()), fields)
+    return edits
+
+
+def in_fields(section: str, error: ConfigError) -> InvalidInput:
+    """The error with the names of the page's fields instead of the file's keys."""
+    names = {".".join(setting.path): setting.field for setting in SECTIONS[section]}
+    fields = {}
+    for key, what in error.fields.items():
+        name = next((key.replace(path, field, 1) for path, field in names.items() if key.startswith(path)), key)
+        fields[name] = what
+    return InvalidInput("; ".join(f"{name}: {what}" for name, what in fields.items()) or str(error), fields)
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON schema of all settings with help, bounds and defaults, and under `x-sections` which page shows which key."""
+    described = Config.model_json_schema()
+    described["x-sections"] = {
+        name: [
+            {"field": each.field, "key": ".".join(each.path), "required": each.absent == "required"}
+            for each in settings
+        ]
+        for name, settings in SECTIONS.items()
+    }
+    described["x-restart"] = sorted(RESTART_KEYS)
+    return described
+
+
+def _with_older_form(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Early clients send `provider` and `model` instead of `models`; the other models of the list go then."""
+    if "models" in body or not ("model" in body or "provider" in body):
+        return body
+    for name in ("model", "provider"):
+        value = body.get(name)
+        if not isinstance(value, str) or not value.strip():
+            raise InvalidInput(f"{name} cannot be empty")
+    summariser, spec = body.get("compaction_provider"), body.get("compaction_model")
+    new = {**body, "models": [f"{body['provider']}/{body['model']}"]}
+    if isinstance(spec, str) and spec.strip() and isinstance(summariser, str) and summariser.strip():
+        new["compaction_model"] = f"{summariser}/{spec}"
+    return new
+
+
+def _check_general(body: Mapping[str, Any]) -> None:
+    """The three mistakes whose texts and status clients know."""
+    models, max_turns = body.get("models"), body.get("max_turns")
+    if models == []:
+        raise InvalidInput("models cannot be empty")
+    for spec in models if isinstance(models, list) else ():
+        if isinstance(spec, str) and "/" not in spec:
+            raise InvalidInput(f"invalid model spec: '{spec[:200]}' — expected 'provider/model'")
+    if isinstance(max_turns, int) and not isinstance(max_turns, bool) and max_turns <= 0:
+        raise InvalidInput("max_turns must be > 0")
+
+
+@cache
+def _defaults() -> Mapping[str, Any]:
+    return Config().model_dump(mode="json")
+
+
+@cache
+def _is_nullable(path: KeyPath) -> bool:
+    """Whether the schema allows None for the key."""
+    described = Config.model_json_schema()
+    node = described
+    for part in path:
+        node = node["properties"][part]
+        while "$ref" in node or "allOf" in node:
+            name = (node.get("$ref") or node["allOf"][0]["$ref"]).rpartition("/")[2]
+            node = described["$defs"][name]
+    return any(option.get("type") == "null" for option in node.get("anyOf", ()))
+
+
+def _find(tree: Mapping[str, Any], path: KeyPath) -> Any:
+    found: Any = tree
+    for part in path:
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def _has(tree: Mapping[str, Any], path: KeyPath) -> bool:
+    outer = _find(tree, path[:-1])
+    return isinstance(outer, Mapping) and path[-1] in outer
