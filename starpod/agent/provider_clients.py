@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from starpod.agent.provider_http import ClientSettings, http_timeout, tls_context
+from starpod.agent.provider_http import ClientSettings, http_timeout
 from starpod.errors import InvalidInput
+from starpod.net.tls import tls_context
 
 if TYPE_CHECKING:
     import httpx2

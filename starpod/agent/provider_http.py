@@ -6,12 +6,11 @@ import hashlib
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import ssl
+from starpod.net.tls import tls_context
 
+if TYPE_CHECKING:
     import httpx2
 
 # Many concurrent turns, each one stream; connections stay open for the next message of a conversation.
@@ -75,14 +74,6 @@ def proxy_mounts(
             exact = host == "localhost" or host.replace(".", "").isdigit() or ":" in host
             mounts[f"all://{host}" if exact else f"all://*{host}"] = None
     return mounts
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """The certificates to trust, loaded once: it takes 20 ms."""
-    import httpx2
-
-    return httpx2.create_ssl_context()
 
 
 def http_timeout(settings: ClientSettings) -> httpx2.Timeout:
