@@ -21,7 +21,6 @@ from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
 from starpod.events import ConfigReloaded, EventBus
-from starpod.net.guarded import GuardedClient
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
@@ -48,7 +47,6 @@ class AppState:
     sessions: Sessions
     tasks: TaskSet
     lock: GatewayLock
-    internet: GuardedClient
     bind_host: str = "127.0.0.1"
     loop_delay_s: float = 0.0
     _beats: int = 0
@@ -78,7 +76,6 @@ class AppState:
         await self.watcher.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
         await self.tasks.close()
-        await self.internet.aclose()
         await self.auth.flush()
         self.auth.close()
         await asyncio.to_thread(self.database.close)
@@ -141,7 +138,6 @@ async def open_state(
         sessions=Sessions(database),
         tasks=TaskSet("gateway"),
         lock=lock,
-        internet=GuardedClient(lambda: watcher.config.internet.allow_private_hosts),
     )
     state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_limits())
     state.apply_limits()

@@ -29,7 +29,6 @@ from starpod.agent.types import (
     TurnState,
 )
 from starpod.clock import Clock
-from starpod.config.schema import Config
 from starpod.db.database import Database
 from starpod.errors import StarpodError
 from starpod.sessions import store as sessions
@@ -56,6 +55,7 @@ class _Run:
     history: History
     parameters: ModelRequestParameters
     context: Any
+    toolset: AbstractToolset[ToolContext]
     tools: dict[str, Any]
     size: PromptSize
 
@@ -72,7 +72,7 @@ class Runner:
         calls: ModelCalls,
         prompts: Prompts,
         compactor: Compactor,
-        toolset: Callable[[Config], AbstractToolset[ToolContext]],
+        toolset: Callable[[Turn], AbstractToolset[ToolContext]],
         tool_context: Callable[[Turn], ToolContext],
     ) -> None:
         self._database = database
@@ -130,7 +130,7 @@ class Runner:
         chosen = self._calls.resolve(turn)
         size = PromptSize(sum(len(message) for _, message in begun.rows) // 4)
         past = history.load(begun.rows, begun.summary)
-        toolset = self._toolset(turn.config)
+        toolset = self._toolset(turn)
         context: RunContext[ToolContext] = RunContext(
             deps=self._tool_context(turn), model=chosen.model, usage=RunUsage()
         )
@@ -138,7 +138,7 @@ class Runner:
         prompt = await self._prompts.build(turn)
         turn.is_accepting = True
         parameters = self._calls.parameters(prompt, tools)
-        return _Run(turn, chosen, past, parameters, context, dict(tools), size)
+        return _Run(turn, chosen, past, parameters, context, toolset, dict(tools), size)
 
     async def _keep_response(self, run: _Run, response: ModelResponse, *, is_final: bool) -> None:
         turn = run.turn
@@ -172,7 +172,7 @@ class Runner:
         parts: dict[str, ModelRequestPart] = {}
         results = run_tool_calls(
             response.tool_calls,
-            self._toolset(turn.config),
+            run.toolset,
             run.tools,
             run.context,
             max_bytes=turn.config.compaction.max_tool_result_bytes,

@@ -27,10 +27,12 @@ from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.db.database import Database
 from starpod.errors import InvalidInput, NotFound
+from starpod.net.guarded import GuardedClient
 from starpod.paths import Paths
 from starpod.sessions import store as sessions
 from starpod.sessions.types import AGENT_USER_IDS, Channel, Viewer
 from starpod.tasks import TaskSet
+from starpod.tools.families import ToolServices, families
 from starpod.tools.registry import toolset
 from starpod.tools.types import ToolContext
 
@@ -70,7 +72,9 @@ class Agent:
         self._config = config
         self._clock = clock
         self._tasks = TaskSet("agent")
-        self._toolset: AbstractToolset[ToolContext] | None = None
+        self._toolsets: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
+        self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
+        self._tool_services = ToolServices(self.internet, environ)
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, environ, registry)
         self._journal = Journal(database, self._tasks)
@@ -97,6 +101,7 @@ class Agent:
         await self._journal.flush()
         await self._tasks.close()
         await self.models.aclose()
+        await self.internet.aclose()
 
     async def submit(self, request: TurnRequest) -> Submitted:
         """Check and store a message; its turn runs by itself. Raises InvalidInput before anything is stored, Conflict, Unavailable.
@@ -184,12 +189,16 @@ class Agent:
                 now=self._clock.now(),
             )
 
-    def _tools(self, config: Config) -> AbstractToolset[ToolContext]:
-        if self._toolset is None:
-            from starpod.tools.families import FAMILIES
-
-            self._toolset = toolset(*FAMILIES)
-        return self._toolset
+    def _tools(self, turn: Turn) -> AbstractToolset[ToolContext]:
+        """The tools of a turn, made once for each configuration and role."""
+        known_config, made = self._toolsets
+        if known_config is not turn.config:
+            made = {}
+            self._toolsets = (turn.config, made)
+        is_admin = turn.request.is_admin
+        if is_admin not in made:
+            made[is_admin] = toolset(*families(turn.config, self._tool_services, is_admin=is_admin))
+        return made[is_admin]
 
     def _tool_context(self, turn: Turn) -> ToolContext:
         return ToolContext(

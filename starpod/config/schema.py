@@ -29,6 +29,7 @@ from starpod.config.types import (
     Seconds,
     SecondsOrNone,
     Strings,
+    Url,
     split_model,
 )
 
@@ -213,6 +214,10 @@ class InternetConfig(Section):
     timeout_secs: Positive = Field(default=15, description="Longest time for one fetch")
     max_fetch_bytes: Positive = Field(default=2_097_152, description="Bytes read of one page")
     max_text_chars: Positive = Field(default=50_000, description="Characters of its text that the model sees")
+    search_url: Url = Field(
+        default="https://api.search.brave.com/res/v1/web/search",
+        description="Where searches go; another address must speak the API of Brave Search",
+    )
     allow_private_hosts: Hosts = Field(
         default=(), description='Hosts that may be fetched although they are not public, e.g. "wiki.local:8080"'
     )

@@ -93,7 +93,8 @@ Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(stric
 
 OptionalModelSpec = Annotated[ModelSpec | None, BeforeValidator(_blank_is_none)]
 OptionalTimezone = Annotated[Annotated[str, AfterValidator(_timezone)] | None, BeforeValidator(_blank_is_none)]
-OptionalUrl = Annotated[Annotated[str, AfterValidator(_url)] | None, BeforeValidator(_blank_is_none)]
+Url = Annotated[str, AfterValidator(_url)]
+OptionalUrl = Annotated[Url | None, BeforeValidator(_blank_is_none)]
 BlankIsNone = BeforeValidator(_blank_is_none)
 
 STREAM_MODES = ("final_only", "all_messages")

@@ -44,6 +44,15 @@ def is_public(address: str) -> bool:
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address in its usual notation; others (`127.1`, `0x7f000001`) are for the resolver to read."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def check_url(url: str) -> SplitResult:
     """The parts of an absolute http(s) URL. InvalidInput, with a text fit to show, for anything else and for one that holds a password."""
     try:

@@ -17,7 +17,7 @@ import httpcore2
 import httpx2
 
 from starpod.errors import Forbidden, InvalidInput, Upstream
-from starpod.net.addresses import check_url, is_listed, is_public
+from starpod.net.addresses import check_url, is_address, is_listed, is_public
 from starpod.net.tls import tls_context
 
 PRIVATE = "Requests to private/internal addresses are not allowed"
@@ -71,7 +71,7 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
     ) -> httpcore2.AsyncNetworkStream:
         """Forbidden when any address of the name is not public, InvalidInput when it has none; httpcore's ConnectError."""
         try:
-            addresses = await self._resolver.resolve(host, port)
+            addresses = [host] if is_address(host) else await self._resolver.resolve(host, port)
         except (OSError, UnicodeError) as error:
             raise InvalidInput(UNRESOLVED) from error
         if not addresses:

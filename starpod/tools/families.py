@@ -1,7 +1,28 @@
-"""Which tools the agent has."""
+"""Which tools the agent has: it depends on the settings of the turn and on whose turn it is."""
 
 from __future__ import annotations
 
-from starpod.tools.files import FILE_TOOLS
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-FAMILIES = (FILE_TOOLS,)
+from starpod.config.schema import Config
+from starpod.net.guarded import GuardedClient
+from starpod.tools.files import FILE_TOOLS
+from starpod.tools.types import ToolSpec
+from starpod.tools.web import Web
+
+
+@dataclass(frozen=True, slots=True)
+class ToolServices:
+    """What tools act through."""
+
+    internet: GuardedClient
+    environ: Callable[[], Mapping[str, str]]
+
+
+def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple[tuple[ToolSpec, ...], ...]:
+    """The families of a turn, in the order in which the model sees them; one that is switched off is empty."""
+    return (
+        FILE_TOOLS,
+        Web(services.internet, config.internet, services.environ).tools(),
+    )
