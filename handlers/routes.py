@@ -21,6 +21,7 @@ from handlers.sessions import (
     StopHandler,
 )
 from handlers.settings import AuditHandler, DocumentHandler, ModelListHandler, SchemaHandler, SectionHandler
+from handlers.skills import SkillDraftHandler, SkillHandler, SkillListHandler, SkillMenuHandler
 from handlers.socket import SocketHandler
 from handlers.users import (
     KeyListHandler,
@@ -72,6 +73,10 @@ ROUTES = (
     Route(rf"/api/settings/auth/users/{ID}/(activate|deactivate)", UserActiveHandler, "admin"),
     Route(rf"/api/settings/auth/users/{ID}/api-keys", KeyListHandler, "admin"),
     Route(rf"/api/settings/auth/api-keys/{ID}/revoke", KeyRevokeHandler, "admin"),
+    Route(r"/api/skills", SkillMenuHandler, "user"),
+    Route(r"/api/settings/skills", SkillListHandler, "admin"),
+    Route(r"/api/settings/skills/generate", SkillDraftHandler, "admin"),
+    Route(rf"/api/settings/skills/{ID}", SkillHandler, "admin"),
     Route(r"/ws", SocketHandler, "user"),
     Route(r"/", PageHandler, "anyone"),
     Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),

@@ -139,6 +139,28 @@ class KeyBody(BaseModel):
     expires_at: datetime | None = None
 
 
+class SkillChangeBody(BaseModel):
+    """What a skill says."""
+
+    description: str
+    body: str
+
+
+class SkillBody(SkillChangeBody):
+    """A new skill."""
+
+    name: str
+    connectors: list[str] = Field(default_factory=list, max_length=50)
+
+
+class SkillDraftBody(BaseModel):
+    """What a skill is to be about."""
+
+    name: str = Field(max_length=200)
+    description: str | None = Field(default=None, max_length=2_000)
+    prompt: str | None = Field(default=None, max_length=20_000)
+
+
 def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:
     """Read JSON into `adapter`'s type. ValueError when it is no JSON, InvalidInput with `fields` when it does not fit."""
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,9 +31,10 @@ class TurnPrompt:
 class Prompts:
     """Builds prompts. What is read from files is frozen per session: an edit acts on new sessions, and the provider's cache holds."""
 
-    def __init__(self, paths: Paths, clock: Clock) -> None:
+    def __init__(self, paths: Paths, clock: Clock, catalog: Callable[[Turn], Awaitable[str]]) -> None:
         self._paths = paths
         self._clock = clock
+        self._catalog = catalog
         self._frozen: OrderedDict[str, str] = OrderedDict()
 
     async def build(self, turn: Turn) -> TurnPrompt:
@@ -43,7 +45,9 @@ class Prompts:
             self._frozen[turn.session_id] = context
             while len(self._frozen) > FROZEN_SESSIONS:
                 self._frozen.popitem(last=False)
-        return TurnPrompt("\n\n".join((_identity(turn.config), context, HOUSE_RULES)).strip(), self._situation(turn))
+        # The skills are not frozen: they act as soon as their folder changes, which is seldom.
+        parts = (_identity(turn.config), context, HOUSE_RULES, await self._catalog(turn))
+        return TurnPrompt("\n\n".join(filter(None, parts)), self._situation(turn))
 
     def forget(self, session_id: str) -> None:
         """Read the files again at the session's next turn."""

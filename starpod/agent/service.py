@@ -20,9 +20,10 @@ from starpod.agent.prompt import Prompts
 from starpod.agent.registry import Registry
 from starpod.agent.replay import replay
 from starpod.agent.runner import Runner
+from starpod.agent.skill_drafts import SkillDraft, SkillDrafts
 from starpod.agent.turn import Turn
 from starpod.agent.turns import Prepared, Turns
-from starpod.agent.types import Published, TurnRequest
+from starpod.agent.types import Published, TurnRequest, UsageRow
 from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.db.database import Database
@@ -31,6 +32,7 @@ from starpod.net.guarded import GuardedClient
 from starpod.paths import Paths
 from starpod.sessions import store as sessions
 from starpod.sessions.types import AGENT_USER_IDS, Channel, Viewer
+from starpod.skills.service import Skills
 from starpod.tasks import TaskSet
 from starpod.tools.families import ToolServices, families
 from starpod.tools.registry import toolset
@@ -74,17 +76,19 @@ class Agent:
         self._tasks = TaskSet("agent")
         self._toolsets: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
         self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
-        self._tool_services = ToolServices(self.internet, environ)
+        self.skills = Skills(paths.skills_dir, config, clock)
+        self._tool_services = ToolServices(self.internet, environ, self.skills)
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, environ, registry)
         self._journal = Journal(database, self._tasks)
         calls = ModelCalls(self.models, Costs(registry), self._journal)
+        self._drafts = SkillDrafts(config, self.models, calls, self._book)
         self._runner = Runner(
             database=database,
             clock=clock,
             journal=self._journal,
             calls=calls,
-            prompts=Prompts(paths, clock),
+            prompts=Prompts(paths, clock, self._catalog),
             compactor=Compactor(database, clock, calls.ask),
             toolset=self._tools,
             tool_context=self._tool_context,
@@ -149,6 +153,10 @@ class Agent:
         if await self.database.read(sessions.find_session, session_id, viewer.owner_ids) is None:
             raise NotFound(f"Session {session_id!r} not found")
 
+    async def draft_skill(self, name: str, description: str, wish: str) -> SkillDraft:
+        """Have the default model write a skill; nothing is stored. Raises InvalidInput, Upstream."""
+        return await self._drafts.write(name, description, wish)
+
     async def pulse(self) -> None:
         """Forget what nobody can ask for any more, and store what could not be stored before."""
         self.turns.sweep(self._config())
@@ -161,15 +169,17 @@ class Agent:
         await self.models.warm_up()
         model = self.models.resolve(request.model).spec
         gap = gap_of(config, request.key.channel)
+        command = await self.skills.command(request.text) if request.text.lstrip().startswith("/") else None
+        text, skill = (command.text, command.name) if command else (request.text, None)
         if not request.files:
-            return Prepared(config, history.user_json(request.text, self._clock.now()), model, (), gap)
+            return Prepared(config, history.user_json(text, self._clock.now()), model, (), gap, skill)
         home = self._home(request.key.user_id, is_admin=request.is_admin)
         saved_as = await asyncio.to_thread(attachments.save, request.files, home, self._clock.now())
         names = await asyncio.to_thread(attachments.recent, home)
         user_json = await asyncio.to_thread(
-            _with_files, request, saved_as, names, shows_images=self.models.supports_vision(request.model)
+            _with_files, request, text, saved_as, names, shows_images=self.models.supports_vision(request.model)
         )
-        return Prepared(config, user_json, model, saved_as, gap)
+        return Prepared(config, user_json, model, saved_as, gap, skill)
 
     async def _remember_files(
         self, request: TurnRequest, prepared: Prepared, session_id: str, turn: Turn | None
@@ -199,6 +209,14 @@ class Agent:
         if is_admin not in made:
             made[is_admin] = toolset(*families(turn.config, self._tool_services, is_admin=is_admin))
         return made[is_admin]
+
+    async def _book(self, usage: UsageRow) -> None:
+        """Book a model call that belongs to no turn."""
+        await self.database.run(store.add_usage, None, None, usage, 0, self._clock.now())
+
+    async def _catalog(self, turn: Turn) -> str:
+        """The skills for a turn's prompt, without the one that its message carries whole."""
+        return await self.skills.catalog(hidden=turn.skill)
 
     def _tool_context(self, turn: Turn) -> ToolContext:
         return ToolContext(
@@ -252,11 +270,13 @@ def _check_request(request: TurnRequest) -> None:
         )
 
 
-def _with_files(request: TurnRequest, saved_as: tuple[str, ...], names: list[str], *, shows_images: bool) -> str:
+def _with_files(
+    request: TurnRequest, text: str, saved_as: tuple[str, ...], names: list[str], *, shows_images: bool
+) -> str:
     """The message for the model: text, a line for each file, and images where the model can see them."""
     from pydantic_ai.messages import BinaryContent, ModelRequest, UserContent, UserPromptPart
 
-    text = "\n\n".join(filter(None, (request.text, attachments.describe(request.files, saved_as, names))))
+    text = "\n\n".join(filter(None, (text, attachments.describe(request.files, saved_as, names))))
     content: list[UserContent] = [text]
     for file in request.files:
         if shows_images and attachments.media_type(file) in attachments.IMAGE_TYPES:

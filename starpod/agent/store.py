@@ -269,9 +269,14 @@ def save_attachment(
 
 
 def add_usage(
-    connection: peewee.Database, session_id: str, turn_id: str, usage: UsageRow, num_turns: int, now: datetime
+    connection: peewee.Database,
+    session_id: str | None,
+    turn_id: str | None,
+    usage: UsageRow,
+    num_turns: int,
+    now: datetime,
 ) -> None:
-    """Book one model call."""
+    """Book one model call; without a turn it is the agent's own."""
     connection.execute_sql(
         "INSERT INTO usage_stats (session_id, turn_id, turn, input_tokens, output_tokens, cache_read, cache_write, cost_usd, is_estimate, "
         "purpose, provider, model, timestamp, user_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "

@@ -44,6 +44,7 @@ class Turn:
         config: Config,
         user_json: str,
         begun: Begun | None = None,
+        skill: str | None = None,
     ) -> None:
         self.id = turn_id
         self.session_id = session_id
@@ -51,6 +52,7 @@ class Turn:
         self.config = config
         self.user_json = user_json
         self.begun = begun
+        self.skill = skill
         self.state: TurnState = "queued"
         self.events: list[Published] = []
         self.texts: list[str] = []

@@ -35,13 +35,17 @@ class _Lane:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A message that passed every check: its configuration, its form for the model, and the names its files were saved under."""
+    """A message that passed every check: its configuration, its form for the model, and the names its files were saved under.
+
+    `skill` names the skill that it called by `/name`.
+    """
 
     config: Config
     user_json: str
     model: str
     saved_as: tuple[str, ...] = ()
     gap: timedelta | None = None
+    skill: str | None = None
 
 
 class Turns:
@@ -94,6 +98,7 @@ class Turns:
                     config=prepared.config,
                     user_json=prepared.user_json,
                     begun=accepted.begun,
+                    skill=prepared.skill,
                 )
                 self._enqueue(turn)
                 return turn, accepted
@@ -187,6 +192,7 @@ class Turns:
             config=prepared.config,
             user_json=prepared.user_json,
             begun=begun,
+            skill=prepared.skill,
         )
         self._enqueue(turn)
         return turn

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from starpod.config.schema import Config
 from starpod.net.guarded import GuardedClient
+from starpod.skills.service import Skills
 from starpod.tools.files import FILE_TOOLS
+from starpod.tools.skills import skill_tools
 from starpod.tools.types import ToolSpec
 from starpod.tools.web import Web
 
@@ -18,6 +20,7 @@ class ToolServices:
 
     internet: GuardedClient
     environ: Callable[[], Mapping[str, str]]
+    skills: Skills
 
 
 def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple[tuple[ToolSpec, ...], ...]:
@@ -25,4 +28,5 @@ def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple
     return (
         FILE_TOOLS,
         Web(services.internet, config.internet, services.environ).tools(),
+        skill_tools(services.skills, is_admin=is_admin),
     )
