@@ -36,6 +36,7 @@ from starpod.skills.service import Skills
 from starpod.tasks import TaskSet
 from starpod.tools.families import ToolServices, families
 from starpod.tools.registry import toolset
+from starpod.tools.runs import Runs
 from starpod.tools.types import ToolContext
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ class Agent:
         self._toolsets: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
         self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
         self.skills = Skills(paths.skills_dir, config, clock)
-        self._tool_services = ToolServices(self.internet, environ, self.skills)
+        self._runs = Runs()
+        self._tool_services = ToolServices(internet=self.internet, runs=self._runs, environ=environ, skills=self.skills)
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, environ, registry)
         self._journal = Journal(database, self._tasks)
@@ -102,6 +104,7 @@ class Agent:
     async def close(self, *, grace_s: float = 0.0) -> None:
         """Let running turns finish for `grace_s` seconds, then cut them off with what they have stored."""
         await self.turns.close(grace_s=grace_s)
+        await self._runs.close()
         await self._journal.flush()
         await self._tasks.close()
         await self.models.aclose()

@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,[A-Za-z0-9+/=]{200,}")
+MESSAGE_BYTES = 10_000
+LARGE_CHARS = 50_000
 HEX_RUN = re.compile(r"\b[0-9a-fA-F]{200,}\b")
 
 
@@ -114,19 +116,29 @@ async def _run_one(
         call_context = replace(context, tool_call_id=call.tool_call_id, tool_name=call.tool_name)
         output = await toolset.call_tool(call.tool_name, arguments, call_context, tool)
     except (ToolFailed, ModelRetry) as error:
-        return _failed(call, str(error))
+        return await _off_loop(_failed, call, str(error), max_bytes)
     except Exception:
         logger.exception("tool %s failed", call.tool_name)
         return _failed(
             call, f"{call.tool_name} failed because of an internal error; the details are in the gateway's log."
         )
-    return _succeeded(call, output, max_bytes)
+    return await _off_loop(_succeeded, call, output, max_bytes)
 
 
-def _failed(call: ToolCallPart, text: str) -> ToolResult:
+async def _off_loop(
+    make: Callable[[ToolCallPart, Any, int], ToolResult], call: ToolCallPart, output: Any, max_bytes: int
+) -> ToolResult:
+    """Long texts take milliseconds to cut."""
+    if isinstance(output, str) and len(output) < LARGE_CHARS:
+        return make(call, output, max_bytes)
+    return await asyncio.to_thread(make, call, output, max_bytes)
+
+
+def _failed(call: ToolCallPart, text: str, max_bytes: int = MESSAGE_BYTES) -> ToolResult:
     from pydantic_ai.messages import ToolReturnPart
 
-    part = ToolReturnPart(tool_name=call.tool_name, tool_call_id=call.tool_call_id, content=text, outcome="failed")
+    content = cut(text, max_bytes)
+    part = ToolReturnPart(tool_name=call.tool_name, tool_call_id=call.tool_call_id, content=content, outcome="failed")
     return ToolResult(part, text, True)
 
 
@@ -151,12 +163,15 @@ def _succeeded(call: ToolCallPart, output: Any, max_bytes: int) -> ToolResult:
 
 
 def cut(text: str, max_bytes: int) -> str:
-    """What the model sees of a result: no embedded binary data, at most `max_bytes` bytes, with a note where something is missing."""
+    """What the model sees of a result: no embedded binary data, at most `max_bytes` bytes of its beginning and end.
+
+    A note stands where something is missing.
+    """
     text = DATA_URI.sub("[data removed]", text)
     text = HEX_RUN.sub("[data removed]", text)
     raw = text.encode(errors="replace")
     if len(raw) <= max_bytes:
         return text
-    return (
-        raw[:max_bytes].decode(errors="ignore") + f"\n[cut: {len(raw) - max_bytes} of {len(raw)} bytes are not shown]"
-    )
+    head = raw[: max_bytes - max_bytes // 4].decode(errors="ignore")
+    tail = raw[len(raw) - max_bytes // 4 :].decode(errors="ignore")
+    return f"{head}\n[cut: {len(raw) - max_bytes} of {len(raw)} bytes are not shown here]\n{tail}"

@@ -101,6 +101,19 @@ class WebSocketConfig(Section):
 
 class ToolsConfig(Section):
     shell: bool = Field(default=False, description="Let the agent run shell commands")
+    shell_for_users: bool = Field(default=False, description="For people who are no admins, too")
+    shell_sandbox: Literal["auto", "required", "off"] = Field(
+        default="auto",
+        description='Run commands in bubblewrap: "auto" where it works, "required" or not at all, "off" never',
+    )
+    shell_timeout_secs: Positive = Field(default=600, description="Longest time for one command in the foreground")
+    shell_memory_mb: Annotated[int, Field(ge=64, le=2**20)] = Field(
+        default=4096, description="Memory that a command may use, in MB"
+    )
+    shell_processes: Positive = Field(default=256, description="Processes that a command may have at a time")
+    shell_output_bytes: Annotated[int, Field(ge=1000, le=50_000_000)] = Field(
+        default=1_000_000, description="Bytes of a command's output that are kept, half from its beginning"
+    )
 
 
 class TelegramConfig(Section):

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from starpod.config.schema import Config
 from starpod.net.guarded import GuardedClient
 from starpod.skills.service import Skills
+from starpod.tools.environment import Environment
 from starpod.tools.files import FILE_TOOLS
+from starpod.tools.runs import Runs
+from starpod.tools.shell import Shell
 from starpod.tools.skills import skill_tools
 from starpod.tools.types import ToolSpec
 from starpod.tools.web import Web
@@ -19,6 +22,7 @@ class ToolServices:
     """What tools act through."""
 
     internet: GuardedClient
+    runs: Runs
     environ: Callable[[], Mapping[str, str]]
     skills: Skills
 
@@ -27,6 +31,8 @@ def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple
     """The families of a turn, in the order in which the model sees them; one that is switched off is empty."""
     return (
         FILE_TOOLS,
+        Environment(services.environ).tools(),
+        Shell(services.runs, config, is_admin=is_admin).tools(),
         Web(services.internet, config.internet, services.environ).tools(),
         skill_tools(services.skills, is_admin=is_admin),
     )
