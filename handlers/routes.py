@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from tornado.web import RequestHandler, url
 
+from handlers.approvals import ApprovalHandler, ApprovalListHandler, RememberedHandler
 from handlers.auth import LoginHandler, LogoutHandler, VerifyHandler
 from handlers.base import Access
 from handlers.chat import ChatHandler
@@ -63,6 +64,9 @@ ROUTES = (
     Route(rf"/api/sessions/{ID}/read", ReadHandler, "user"),
     Route(rf"/api/sessions/{ID}/archive", ArchiveHandler, "user"),
     Route(rf"/api/sessions/{ID}/stop", StopHandler, "user"),
+    Route(rf"/api/sessions/{ID}/approvals/{ID}", ApprovalHandler, "user"),
+    Route(r"/api/approvals", ApprovalListHandler, "user"),
+    Route(rf"/api/approvals/{ID}", RememberedHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),
     Route(r"/api/settings/schema", SchemaHandler, "admin"),
     Route(r"/api/settings/models", ModelListHandler, "admin"),

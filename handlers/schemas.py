@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from starpod.agent.types import FollowUpMode, IncomingFile
+from starpod.approvals.types import Decision, Remember
 from starpod.auth.types import Role
 from starpod.errors import InvalidInput
 
@@ -73,13 +74,22 @@ class ResumeFrame(BaseModel):
     after: int = Field(default=0, ge=0)
 
 
+class AnswerFrame(BaseModel):
+    """Let a tool call run that waits, or not."""
+
+    type: Literal["approve", "deny"]
+    session_id: str
+    approval_id: str
+    remember: Remember = "once"
+
+
 class PingFrame(BaseModel):
     """Answered by `pong`."""
 
     type: Literal["ping"]
 
 
-ClientFrame = MessageFrame | CancelFrame | ResumeFrame | PingFrame
+ClientFrame = MessageFrame | CancelFrame | ResumeFrame | AnswerFrame | PingFrame
 CLIENT_FRAME: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="type")])
 
 
@@ -100,6 +110,13 @@ class LoginBody(BaseModel):
 
     key: str | None = None
     code: str | None = None
+
+
+class AnswerBody(BaseModel):
+    """Let a tool call run that waits, or not."""
+
+    decision: Decision
+    remember: Remember = "once"
 
 
 class StopBody(BaseModel):
@@ -174,7 +191,12 @@ def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:
 
 
 def _name(location: tuple[int | str, ...]) -> str:
-    return ".".join(str(part) for part in location if part not in ("message", "cancel", "resume", "ping")) or "body"
+    return (
+        ".".join(
+            str(part) for part in location if part not in ("message", "cancel", "resume", "approve", "deny", "ping")
+        )
+        or "body"
+    )
 
 
 def _reason(message: str) -> str:

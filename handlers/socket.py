@@ -14,7 +14,16 @@ from handlers import wire
 from handlers.base import COOKIE, RATE_LIMITED, SECURITY_HEADERS, presented_key, status_of
 from handlers.chat import to_request
 from handlers.outbox import Outbox
-from handlers.schemas import CLIENT_FRAME, CancelFrame, ClientFrame, MessageFrame, PingFrame, ResumeFrame, parse
+from handlers.schemas import (
+    CLIENT_FRAME,
+    AnswerFrame,
+    CancelFrame,
+    ClientFrame,
+    MessageFrame,
+    PingFrame,
+    ResumeFrame,
+    parse,
+)
 from starpod.agent.turn import Turn
 from starpod.agent.types import Published
 from starpod.auth.limits import retry_after
@@ -152,6 +161,10 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
                         self.send({"type": "not_running", "session_id": frame.session_id})
                 case ResumeFrame():
                     await self._resume(frame)
+                case AnswerFrame():
+                    await self.state.agent.approvals.answer(
+                        self.viewer, frame.session_id, frame.approval_id, frame.type, frame.remember
+                    )
         except StarpodError as error:
             detail: dict[str, Any] = {"status": status_of(error)}
             if isinstance(error, InvalidInput) and error.fields:

@@ -8,6 +8,8 @@ from typing import Any, assert_never
 from pydantic_core import to_json
 
 from starpod.agent.types import (
+    ApprovalRequested,
+    ApprovalSettled,
     AttachmentSent,
     ContextCompacted,
     Published,
@@ -69,6 +71,10 @@ def kind(event: TurnEvent) -> str:
             return "tool_result"
         case ContextCompacted():
             return "compaction"
+        case ApprovalRequested():
+            return "approval_request"
+        case ApprovalSettled():
+            return "approval_result"
         case StreamEnded():
             return "stream_end"
         case AttachmentSent():
@@ -98,6 +104,18 @@ def _fields(session_id: str, event: TurnEvent) -> dict[str, Any]:
             body |= {"tool_use_id": call_id, "content": preview(content), "is_error": is_error}
         case ContextCompacted(count):
             body["messages_compacted"] = count
+        case ApprovalRequested(question):
+            body |= {
+                "approval_id": question.id,
+                "tool_use_id": question.tool_use_id,
+                "name": question.tool_name,
+                "input": question.input,
+                "subject": question.subject,
+                "asked_at": question.asked_at,
+                "expires_at": question.expires_at,
+            }
+        case ApprovalSettled(approval_id, call_id, outcome, remember):
+            body |= {"approval_id": approval_id, "tool_use_id": call_id, "outcome": outcome, "remember": remember}
         case StreamEnded():
             body |= {
                 "num_turns": event.num_turns,

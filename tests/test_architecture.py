@@ -23,6 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("starpod.errors", "starpod.clock", "starpod.tasks", "starpod.events", "starpod.paths"),
     ("starpod.config", "starpod.db", "starpod.net"),
     (
+        "starpod.approvals",
         "starpod.auth",
         "starpod.vault",
         "starpod.sessions",

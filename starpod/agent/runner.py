@@ -15,6 +15,7 @@ from starpod.agent.compaction import Compactor, PromptSize
 from starpod.agent.history import History
 from starpod.agent.journal import Journal
 from starpod.agent.model_calls import ModelCalls
+from starpod.agent.permission import Permission
 from starpod.agent.prompt import Prompts
 from starpod.agent.settle_store import Settlement
 from starpod.agent.tool_calls import arguments_of, run_tool_calls
@@ -28,6 +29,7 @@ from starpod.agent.types import (
     ToolUsed,
     TurnState,
 )
+from starpod.approvals.service import Approvals
 from starpod.clock import Clock
 from starpod.db.database import Database
 from starpod.errors import StarpodError
@@ -74,7 +76,9 @@ class Runner:
         compactor: Compactor,
         toolset: Callable[[Turn], AbstractToolset[ToolContext]],
         tool_context: Callable[[Turn], ToolContext],
+        approvals: Approvals,
     ) -> None:
+        self._approvals = approvals
         self._database = database
         self._clock = clock
         self._journal = journal
@@ -176,6 +180,7 @@ class Runner:
             run.tools,
             run.context,
             max_bytes=turn.config.compaction.max_tool_result_bytes,
+            permission=Permission(self._approvals, turn),
         )
         async for result in results:
             call_id = result.part.tool_call_id

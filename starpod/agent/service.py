@@ -24,6 +24,7 @@ from starpod.agent.skill_drafts import SkillDraft, SkillDrafts
 from starpod.agent.turn import Turn
 from starpod.agent.turns import Prepared, Turns
 from starpod.agent.types import Published, TurnRequest, UsageRow
+from starpod.approvals.service import Approvals
 from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.db.database import Database
@@ -78,6 +79,7 @@ class Agent:
         self._toolsets: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
         self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
         self.skills = Skills(paths.skills_dir, config, clock)
+        self.approvals = Approvals(database, clock)
         self._runs = Runs()
         self._tool_services = ToolServices(internet=self.internet, runs=self._runs, environ=environ, skills=self.skills)
         registry = Registry.load(paths.config_dir / "models.toml")
@@ -94,6 +96,7 @@ class Agent:
             compactor=Compactor(database, clock, calls.ask),
             toolset=self._tools,
             tool_context=self._tool_context,
+            approvals=self.approvals,
         )
         self.turns = Turns(database, clock, self._tasks, self._runner.run)
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from starpod.agent.permission import Permission
 from starpod.tasks import TaskSet
 from starpod.tools.types import ToolContext
 
@@ -54,18 +55,19 @@ async def run_tool_calls(
     context: RunContext[ToolContext],
     *,
     max_bytes: int,
+    permission: Permission,
 ) -> AsyncIterator[ToolResult]:
     """Run calls side by side, one that changes something only by itself; results come as they finish. Never raises for a tool's failure."""
     batch: list[ToolCallPart] = []
     for call in calls:
         if (tool := tools.get(call.tool_name)) is not None and tool.tool_def.sequential:
-            async for result in _run_batch(batch, toolset, tools, context, max_bytes):
+            async for result in _run_batch(batch, toolset, tools, context, max_bytes, permission):
                 yield result
             batch = []
-            yield await _run_one(call, toolset, tools, context, max_bytes)
+            yield await _run_one(call, toolset, tools, context, max_bytes, permission)
         else:
             batch.append(call)
-    async for result in _run_batch(batch, toolset, tools, context, max_bytes):
+    async for result in _run_batch(batch, toolset, tools, context, max_bytes, permission):
         yield result
 
 
@@ -75,11 +77,13 @@ async def _run_batch(
     tools: Mapping[str, ToolsetTool[ToolContext]],
     context: RunContext[ToolContext],
     max_bytes: int,
+    permission: Permission,
 ) -> AsyncIterator[ToolResult]:
     running = TaskSet("tools")
     try:
         tasks = [
-            running.spawn(_run_one(call, toolset, tools, context, max_bytes), name=call.tool_name) for call in calls
+            running.spawn(_run_one(call, toolset, tools, context, max_bytes, permission), name=call.tool_name)
+            for call in calls
         ]
         for done in asyncio.as_completed(tasks):
             yield await done
@@ -93,6 +97,7 @@ async def _run_one(
     tools: Mapping[str, ToolsetTool[ToolContext]],
     context: RunContext[ToolContext],
     max_bytes: int,
+    permission: Permission,
 ) -> ToolResult:
     from dataclasses import replace
 
@@ -112,6 +117,9 @@ async def _run_one(
         return _failed(
             call, f"{call.tool_name} was not run: its arguments are not usable ({reason}). Send one JSON object."
         )
+    refusal = await permission.refusal(call.tool_call_id, call.tool_name, arguments_of(call))
+    if refusal is not None:
+        return _failed(call, refusal)
     try:
         call_context = replace(context, tool_call_id=call.tool_call_id, tool_name=call.tool_name)
         output = await toolset.call_tool(call.tool_name, arguments, call_context, tool)

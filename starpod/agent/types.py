@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from starpod.approvals.types import Outcome, Question, Remember
 from starpod.sessions.types import SessionKey
 
 TurnState = Literal["queued", "running", "completed", "stopped", "failed", "interrupted"]
@@ -98,6 +99,23 @@ class StreamEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """A tool call waits for the session's owner."""
+
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalSettled:
+    """It waits no longer; "withdrawn" when its turn was stopped."""
+
+    approval_id: str
+    tool_use_id: str
+    outcome: Outcome
+    remember: Remember
+
+
+@dataclass(frozen=True, slots=True)
 class AttachmentSent:
     """A file for the person; `data` is base64."""
 
@@ -113,6 +131,8 @@ TurnEvent = (
     | ToolUsed
     | ToolReturned
     | ContextCompacted
+    | ApprovalRequested
+    | ApprovalSettled
     | StreamEnded
     | AttachmentSent
 )

@@ -15,6 +15,7 @@ from starpod.config.legacy import upgrade
 from starpod.config.providers import PROVIDERS
 from starpod.config.types import (
     Address,
+    Asked,
     BlankIsNone,
     Count,
     Hosts,
@@ -99,6 +100,14 @@ class WebSocketConfig(Section):
     )
 
 
+class ApprovalConfig(Section):
+    ask: Asked = Field(
+        default=(),
+        description='Calls that wait for the person: tools, e.g. "FileDelete" or "github_*", and commands, e.g. "Bash: git push"',
+    )
+    timeout_secs: Seconds = Field(default=300.0, description="Longest wait; then the call is refused")
+
+
 class ToolsConfig(Section):
     shell: bool = Field(default=False, description="Let the agent run shell commands")
     shell_for_users: bool = Field(default=False, description="For people who are no admins, too")
@@ -114,6 +123,7 @@ class ToolsConfig(Section):
     shell_output_bytes: Annotated[int, Field(ge=1000, le=50_000_000)] = Field(
         default=1_000_000, description="Bytes of a command's output that are kept, half from its beginning"
     )
+    approval: ApprovalConfig = Field(default_factory=ApprovalConfig, description="Calls that wait for the person")
 
 
 class TelegramConfig(Section):

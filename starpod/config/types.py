@@ -69,6 +69,17 @@ def _host(text: str) -> str:
     return text
 
 
+def _asked(text: str) -> str:
+    name, colon, command = text.partition(":")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+\*?|\*", name.strip()) or (
+        colon and (name.strip() != "Bash" or not command.strip())
+    ):
+        raise ValueError(
+            'must be the name of a tool, e.g. "FileDelete", or the beginning of a command, e.g. "Bash: git push"'
+        )
+    return text
+
+
 def _blank_is_none(value: Any) -> Any:
     """The settings pages and people write `""` to say "not set"."""
     return None if isinstance(value, str) and not value.strip() else value
@@ -90,6 +101,8 @@ ModelSpec = Annotated[str, AfterValidator(_model)]
 ModelSpecs = Annotated[tuple[ModelSpec, ...], Field(strict=False, min_length=1)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], Field(strict=False)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(strict=False)]
+
+Asked = Annotated[tuple[Annotated[str, AfterValidator(_asked)], ...], Field(strict=False)]
 
 OptionalModelSpec = Annotated[ModelSpec | None, BeforeValidator(_blank_is_none)]
 OptionalTimezone = Annotated[Annotated[str, AfterValidator(_timezone)] | None, BeforeValidator(_blank_is_none)]

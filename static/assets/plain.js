@@ -61,6 +61,8 @@ function hear(event) {
       break;
     case "tool_use": turn.element = null; add("tool", `${event.name} ${JSON.stringify(event.input)}`); break;
     case "tool_result": add(event.is_error ? "tool error" : "tool", event.content); break;
+    case "approval_request": turn.element = null; ask(event); break;
+    case "approval_result": settle(event); break;
     case "attachment": add("note", `File: ${event.file_name}`); break;
     case "stream_end":
       setRunning(false);
@@ -76,6 +78,33 @@ function hear(event) {
       break;
     }
   }
+}
+
+function ask(event) {
+  const what = event.subject || `${event.name} ${JSON.stringify(event.input)}`;
+  const box = add("note approval", `May I run this? ${what} `);
+  box.id = `approval-${event.approval_id}`;
+  box.setAttribute("role", "group");
+  const answer = (label, type, remember) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = label;
+    button.addEventListener("click", () => socket.send(JSON.stringify({
+      type, remember, session_id: event.session_id, approval_id: event.approval_id,
+    })));
+    box.append(button, " ");
+  };
+  answer("Allow", "approve", "once");
+  answer("Allow in this conversation", "approve", "session");
+  answer("Always allow", "approve", "forever");
+  answer("Deny", "deny", "once");
+}
+
+function settle(event) {
+  const box = $(`approval-${event.approval_id}`);
+  if (!box) return;
+  for (const button of box.querySelectorAll("button")) button.remove();
+  box.append({ approved: "Allowed.", denied: "Denied.", timeout: "Nobody answered in time.", withdrawn: "Stopped." }[event.outcome] || "");
 }
 
 function connect() {

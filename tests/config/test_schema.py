@@ -136,3 +136,9 @@ def test_a_wrong_address_is_refused(text: str) -> None:
 
 def test_a_model_may_hold_further_slashes() -> None:
     assert split_model("openrouter/openai/gpt-4o") == ("openrouter", "openai/gpt-4o")
+
+
+@pytest.mark.parametrize("entry", ["", "  ", "Read: x", "Bash:", "Bash: ", "two words", "a*b"])
+def test_an_approval_entry_is_a_tool_or_a_command(entry: str) -> None:
+    with pytest.raises(ValidationError):
+        Config.model_validate({"tools": {"approval": {"ask": [entry]}}})
