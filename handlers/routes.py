@@ -10,6 +10,7 @@ from handlers.approvals import ApprovalHandler, ApprovalListHandler, RememberedH
 from handlers.auth import LoginHandler, LogoutHandler, VerifyHandler
 from handlers.base import Access
 from handlers.chat import ChatHandler
+from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.page import AssetHandler, PageHandler
 from handlers.sessions import (
@@ -68,6 +69,7 @@ ROUTES = (
     Route(r"/api/approvals", ApprovalListHandler, "user"),
     Route(rf"/api/approvals/{ID}", RememberedHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),
+    Route(r"/api/frame-check", FrameCheckHandler, "user"),
     Route(r"/api/settings/schema", SchemaHandler, "admin"),
     Route(r"/api/settings/models", ModelListHandler, "admin"),
     Route(r"/api/settings/audit", AuditHandler, "admin"),

@@ -21,6 +21,7 @@ from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
 from starpod.events import ConfigReloaded, EventBus
+from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
@@ -45,6 +46,7 @@ class AppState:
     failed_attempts: FailedAttempts
     agent: Agent
     sessions: Sessions
+    frames: Frames
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -136,6 +138,7 @@ async def open_state(
         failed_attempts=FailedAttempts(settings.failed_attempts, settings.failed_attempts_window_secs, clock),
         agent=agent,
         sessions=Sessions(database),
+        frames=Frames(agent.internet, clock),
         tasks=TaskSet("gateway"),
         lock=lock,
     )

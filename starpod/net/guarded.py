@@ -54,20 +54,28 @@ class GuardedClient:
         max_bytes: int,
         headers: Mapping[str, str] | None = None,
         max_redirects: int = MAX_REDIRECTS,
+        body_if: Callable[[Fetched], bool] | None = None,
     ) -> Fetched:
         """GET a URL; at most `max_bytes` of the decoded body, at most `timeout_s` seconds from name to last byte.
 
         InvalidInput for a URL that cannot be asked, Forbidden for a private address, Upstream for everything that goes wrong on
         the way. The answer's status is the caller's to judge.
+
+        With `body_if`, which is given the answer without its body, the body counts for less: it is read only when that returns
+        True, and what came of it when the time was over is enough.
         """
         import httpx2
 
         check_url(url)
         client = await self._open()
+        came = _Came(max_bytes, body_if)
         try:
             async with asyncio.timeout(timeout_s):
-                return await self._follow(client, url, headers or {}, max_bytes, max_redirects)
+                await self._follow(client, url, headers or {}, max_redirects, came)
+            return came.fetched()
         except TimeoutError as error:
+            if body_if is not None and came.response is not None:
+                return came.fetched(is_cut=True)
             raise Upstream(f"The server did not answer in full within {timeout_s:g} seconds") from error
         except httpx2.InvalidURL as error:
             raise InvalidInput("Invalid URL") from error
@@ -87,8 +95,8 @@ class GuardedClient:
         return await asyncio.to_thread(self._transport)
 
     async def _follow(
-        self, client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], max_bytes: int, max_redirects: int
-    ) -> Fetched:
+        self, client: httpx2.AsyncClient, url: str, headers: Mapping[str, str], max_redirects: int, came: _Came
+    ) -> None:
         request = client.build_request("GET", url, headers=dict(headers))
         for hop in range(max_redirects + 1):
             try:
@@ -98,7 +106,7 @@ class GuardedClient:
             try:
                 # Not left to the client: it would read the bodies of redirects whole, however long.
                 if max_redirects == 0 or response.next_request is None:
-                    return await _read(response, max_bytes)
+                    return await came.read(response)
                 request = response.next_request
             finally:
                 await response.aclose()
@@ -131,19 +139,34 @@ class GuardedClient:
         return GuardedTransport(self._resolver, self._allowed)
 
 
-async def _read(response: httpx2.Response, max_bytes: int) -> Fetched:
-    pieces: list[bytes] = []
-    size = 0
-    async for piece in response.aiter_bytes():
-        pieces.append(piece)
-        size += len(piece)
-        if size > max_bytes:
-            break
-    body = b"".join(pieces)
-    headers: dict[str, tuple[str, ...]] = {}
-    for name, value in response.headers.multi_items():
-        headers[name] = (*headers.get(name, ()), value)
-    return Fetched(str(response.url), response.status_code, headers, body[:max_bytes], len(body) > max_bytes)
+class _Came:
+    """What has come of an answer so far."""
+
+    def __init__(self, max_bytes: int, body_if: Callable[[Fetched], bool] | None) -> None:
+        self.response: httpx2.Response | None = None
+        self._max_bytes = max_bytes
+        self._body_if = body_if
+        self._body = bytearray()
+
+    async def read(self, response: httpx2.Response) -> None:
+        """Take the body, up to a byte more than is wanted."""
+        self.response = response
+        if self._body_if is not None and not self._body_if(self.fetched()):
+            return
+        async for piece in response.aiter_bytes():
+            self._body += piece
+            if len(self._body) > self._max_bytes:
+                return
+
+    def fetched(self, *, is_cut: bool = False) -> Fetched:
+        """The answer as far as it came."""
+        assert self.response is not None
+        headers: dict[str, tuple[str, ...]] = {}
+        for name, value in self.response.headers.multi_items():
+            headers[name] = (*headers.get(name, ()), value)
+        is_cut = is_cut or len(self._body) > self._max_bytes
+        body = bytes(self._body[: self._max_bytes])
+        return Fetched(str(self.response.url), self.response.status_code, headers, body, is_cut)
 
 
 def _explained(error: httpx2.HTTPError) -> str:
