@@ -76,6 +76,7 @@ setup(
         "mcp": [MODELS.format(extras="mcp")],
         "docs": ["mkdocs-material>=9.8,<10"],
         "dev": [
+            MODELS.format(extras="mcp"),
             "pytest>=9.2,<10",
             "pytest-tornado>=0.8.1,<0.9",
             "setuptools>=77,<81",  # pytest-tornado imports pkg_resources, which later versions no longer have

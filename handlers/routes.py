@@ -12,6 +12,7 @@ from handlers.base import Access
 from handlers.chat import ChatHandler
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
+from handlers.mcp import McpHandler
 from handlers.page import AssetHandler, PageHandler
 from handlers.sessions import (
     ArchiveHandler,
@@ -80,6 +81,7 @@ ROUTES = (
     Route(rf"/api/settings/auth/users/{ID}/api-keys", KeyListHandler, "admin"),
     Route(rf"/api/settings/auth/api-keys/{ID}/revoke", KeyRevokeHandler, "admin"),
     Route(r"/api/skills", SkillMenuHandler, "user"),
+    Route(r"/api/settings/mcp", McpHandler, "admin"),
     Route(r"/api/settings/skills", SkillListHandler, "admin"),
     Route(r"/api/settings/skills/generate", SkillDraftHandler, "admin"),
     Route(rf"/api/settings/skills/{ID}", SkillHandler, "admin"),

@@ -97,7 +97,8 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         self._outbox = Outbox(stream, self.state.config.websocket.outbox_bytes, self._on_full)
         self.application.sockets.add(self)
         self._tasks.spawn(self._work(), name="inbox")
-        # Somebody is about to write: have the heavy libraries ready by then.
+        # Somebody is about to write: have the MCP servers and the heavy libraries ready by then.
+        self.state.agent.mcp.start()
         self.state.tasks.spawn(self.state.agent.models.warm_up(), name="warm-up")
 
     def on_message(self, message: str | bytes) -> None:

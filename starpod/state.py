@@ -87,6 +87,11 @@ class AppState:
         """Greeting and prompts of the page, as frontend.toml has them now."""
         return await asyncio.to_thread(load_frontend, self.paths)
 
+    def apply_settings(self) -> None:
+        """Bring everything that holds settings in line with the configuration that has come into force."""
+        self.apply_limits()
+        self.tasks.spawn(self.agent.mcp.apply(), name="mcp-apply")
+
     def apply_limits(self) -> None:
         """Bring the limits in line with the configuration."""
         auth = self.config.auth
@@ -142,7 +147,7 @@ async def open_state(
         tasks=TaskSet("gateway"),
         lock=lock,
     )
-    state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_limits())
+    state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_settings())
     state.apply_limits()
     cut_off = await agent.open()
     if cut_off:

@@ -36,6 +36,7 @@ from starpod.sessions.types import AGENT_USER_IDS, Channel, Viewer
 from starpod.skills.service import Skills
 from starpod.tasks import TaskSet
 from starpod.tools.families import ToolServices, families
+from starpod.tools.mcp.servers import McpServers
 from starpod.tools.registry import toolset
 from starpod.tools.runs import Runs
 from starpod.tools.types import ToolContext
@@ -74,10 +75,12 @@ class Agent:
         self.database = database
         self.paths = paths
         self._config = config
+        self._environ = environ
         self._clock = clock
         self._tasks = TaskSet("agent")
         self._toolsets: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
         self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
+        self.mcp = McpServers(config, self._secret, paths.home_dir, clock)
         self.skills = Skills(paths.skills_dir, config, clock)
         self.approvals = Approvals(database, clock)
         self._runs = Runs()
@@ -108,6 +111,7 @@ class Agent:
         """Let running turns finish for `grace_s` seconds, then cut them off with what they have stored."""
         await self.turns.close(grace_s=grace_s)
         await self._runs.close()
+        await self.mcp.close()
         await self._journal.flush()
         await self._tasks.close()
         await self.models.aclose()
@@ -171,6 +175,7 @@ class Agent:
     async def _prepare(self, request: TurnRequest) -> Prepared:
         config = self._config()
         _check_request(request)
+        self.mcp.start()
         attachments.check([(file.file_name, len(file.data)) for file in request.files], config.attachments)
         await self.models.warm_up()
         model = self.models.resolve(request.model).spec
@@ -213,8 +218,13 @@ class Agent:
             self._toolsets = (turn.config, made)
         is_admin = turn.request.is_admin
         if is_admin not in made:
-            made[is_admin] = toolset(*families(turn.config, self._tool_services, is_admin=is_admin))
+            own = toolset(*families(turn.config, self._tool_services, is_admin=is_admin))
+            made[is_admin] = self.mcp.beside(own) if turn.config.mcp.servers else own
         return made[is_admin]
+
+    async def _secret(self, name: str) -> str | None:
+        """What stands for `${NAME}` in the settings of MCP servers."""
+        return self._environ().get(name)
 
     async def _book(self, usage: UsageRow) -> None:
         """Book a model call that belongs to no turn."""

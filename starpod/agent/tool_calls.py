@@ -161,7 +161,7 @@ def _succeeded(call: ToolCallPart, output: Any, max_bytes: int) -> ToolResult:
         text = "\n".join(
             item if isinstance(item, str) else f"[{getattr(item, 'media_type', 'data')}]" for item in output
         )
-        content = output
+        content = [cut(item, max_bytes) if isinstance(item, str) else item for item in output]
     else:
         text = to_json(output, fallback=str).decode()
         content = cut(text, max_bytes)

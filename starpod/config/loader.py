@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 
 from starpod.config.legacy import LEGACY_KEYS
 from starpod.config.lines import find_line
+from starpod.config.mcp import McpConfig, McpServerConfig
 from starpod.config.problems import ConfigError, dotted, one_line, syntax_error, validation_error
 from starpod.config.providers import key_variable
 from starpod.config.schema import Config, ProviderConfig
@@ -197,6 +198,9 @@ def _unknown(raw: Mapping[str, Any], model: type[BaseModel], path: tuple[str, ..
             yield from (
                 ("providers", name, key) for key in table if key not in {*ProviderConfig.model_fields, "api_key"}
             )
+    if model is McpConfig:
+        for name, table in _tables(raw.get("servers")):
+            yield from ((*path, "servers", name, key) for key in table if key not in McpServerConfig.model_fields)
 
 
 def _diff(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[str]:

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from starpod.config.legacy import upgrade
+from starpod.config.mcp import McpConfig
 from starpod.config.providers import PROVIDERS
+from starpod.config.section import Section
 from starpod.config.types import (
     Address,
     Asked,
@@ -38,12 +40,6 @@ StreamMode = Annotated[Literal["final_only", "all_messages"], KnownStreamMode]
 
 # Changing one of these takes effect only when the gateway starts again.
 RESTART_KEYS = frozenset({"server_addr"})
-
-
-class Section(BaseModel):
-    """A table of settings: frozen, exact about types (TOML has them), deaf to keys it does not know."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="ignore", defer_build=True)
 
 
 class AuthConfig(Section):
@@ -302,6 +298,7 @@ class Config(Section):
     browser: BrowserConfig = Field(default_factory=BrowserConfig, description="Web browser")
     channels: ChannelsConfig = Field(default_factory=ChannelsConfig, description="Other ways to talk to the agent")
     proxy: ProxyConfig = Field(default_factory=ProxyConfig, description="Proxy")
+    mcp: McpConfig = Field(default_factory=McpConfig, description="MCP servers")
     providers: Mapping[str, ProviderConfig] = Field(
         default_factory=dict,
         validate_default=True,

@@ -9,12 +9,13 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from starpod.config.mcp import McpServerConfig
 from starpod.config.schema import Config, ProviderConfig
 from starpod.config.types import split_address, split_model
 from starpod.paths import shipped
 
 TEMPLATE = (shipped("conf") / "agent.toml").read_text("utf-8")
-UNSET = re.compile(r"^# ([a-z_]+) = \S", re.MULTILINE)
+UNSET = re.compile(r"^# (?:[a-z_]+ = \S|\[[a-z_.]+\]$)", re.MULTILINE)
 
 
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -23,6 +24,8 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple
             yield from leaves(field.annotation, (*path, key))
         elif path == () and key == "providers":
             yield from leaves(ProviderConfig, ("providers", "openai"))
+        elif path == ("mcp",):
+            yield from leaves(McpServerConfig, ("mcp", "servers", "*"))
         else:
             yield (*path, key)
 
@@ -33,12 +36,15 @@ def shown() -> set[tuple[str, ...]]:
 
     def walk(table: dict[str, object], path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         for key, value in table.items():
-            if isinstance(value, dict) and value:
+            if isinstance(value, dict) and value and key not in ("env", "headers"):
                 yield from walk(value, (*path, key))
             else:
                 yield (*path, key)
 
-    return set(walk(tomllib.loads(live), ()))
+    return {
+        ("mcp", "servers", "*", *path[3:]) if path[:2] == ("mcp", "servers") else path
+        for path in walk(tomllib.loads(live), ())
+    }
 
 
 def test_the_template_shows_every_key_and_no_other() -> None:
@@ -142,3 +148,29 @@ def test_a_model_may_hold_further_slashes() -> None:
 def test_an_approval_entry_is_a_tool_or_a_command(entry: str) -> None:
     with pytest.raises(ValidationError):
         Config.model_validate({"tools": {"approval": {"ask": [entry]}}})
+
+
+@pytest.mark.parametrize(
+    ("server", "reason"),
+    [
+        ({}, "either a command or a url"),
+        ({"command": "x", "url": "http://x"}, "either a command or a url"),
+        ({"command": "x", "env": {"A B": "x"}}, "name of a variable"),
+        ({"command": "x", "env": {"A": "${A-B}"}}, "name of a variable"),
+        ({"command": "x", "env": {"A": "${STARPOD_VAULT_KEY}"}}, "not given away"),
+        ({"url": "http://x", "headers": {"A": "x\r\nB: y"}}, "one line"),
+        ({"url": "http://x", "headers": {"A:": "x"}}, "name of a header"),
+        ({"url": "ftp://x"}, "http://"),
+        ({"command": "x\0"}, "NUL"),
+        ({"command": "x", "timeout_s": 0}, "greater than 0"),
+    ],
+)
+def test_an_mcp_server_that_cannot_be_is_told(server: dict[str, object], reason: str) -> None:
+    with pytest.raises(ValidationError, match=reason):
+        Config.model_validate({"mcp": {"servers": {"one": server}}})
+
+
+@pytest.mark.parametrize("name", ["", "A", "a_b", "-a", "a b", "a" * 33])
+def test_an_mcp_server_has_a_plain_name(name: str) -> None:
+    with pytest.raises(ValidationError, match="lower-case letters"):
+        Config.model_validate({"mcp": {"servers": {name: {"command": "x"}}}})
