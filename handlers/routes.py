@@ -33,6 +33,7 @@ from handlers.users import (
     UserHandler,
     UserListHandler,
 )
+from handlers.vault import VaultEntryHandler, VaultHostsHandler, VaultListHandler
 from starpod.config.sections import SECTIONS
 
 
@@ -85,6 +86,9 @@ ROUTES = (
     Route(r"/api/settings/skills", SkillListHandler, "admin"),
     Route(r"/api/settings/skills/generate", SkillDraftHandler, "admin"),
     Route(rf"/api/settings/skills/{ID}", SkillHandler, "admin"),
+    Route(r"/api/settings/vault", VaultListHandler, "admin"),
+    Route(rf"/api/settings/vault/{ID}", VaultEntryHandler, "admin"),
+    Route(rf"/api/settings/vault/{ID}/meta", VaultHostsHandler, "admin"),
     Route(r"/ws", SocketHandler, "user"),
     Route(r"/", PageHandler, "anyone"),
     Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),

@@ -178,6 +178,18 @@ class SkillDraftBody(BaseModel):
     prompt: str | None = Field(default=None, max_length=20_000)
 
 
+class VaultHostsBody(BaseModel):
+    """Where a secret may be sent; null = anywhere."""
+
+    allowed_hosts: list[str] | None = None
+
+
+class VaultBody(VaultHostsBody):
+    """A secret."""
+
+    value: str
+
+
 def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:
     """Read JSON into `adapter`'s type. ValueError when it is no JSON, InvalidInput with `fields` when it does not fit."""
     try:

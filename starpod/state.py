@@ -25,6 +25,7 @@ from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
+from starpod.vault.service import Vault
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class AppState:
     agent: Agent
     sessions: Sessions
     frames: Frames
+    vault: Vault
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -61,7 +63,7 @@ class AppState:
 
     async def pulse(self) -> None:
         """The gateway's heartbeat, once a second: settles what changed on disk, writes what was held back, forgets what expired."""
-        for step in (self.watcher.settle, self.auth.flush, self.agent.pulse):
+        for step in (self.watcher.settle, self.vault.refresh, self.auth.flush, self.agent.pulse):
             try:
                 await step()
             except Exception:
@@ -124,11 +126,14 @@ async def open_state(
     events = EventBus()
     watcher = ConfigWatcher(paths, loaded, events, environ)
     settings = loaded.config.auth
+    vault = Vault(database, paths.db_dir, loaded.environ, clock)
+    await vault.open()
     agent = agent or Agent(
         database=database,
         paths=paths,
         config=lambda: watcher.config,
         environ=lambda: watcher.current.environ,
+        credentials=lambda: vault.over(watcher.current.environ),
         clock=clock,
     )
     state = AppState(
@@ -144,6 +149,7 @@ async def open_state(
         agent=agent,
         sessions=Sessions(database),
         frames=Frames(agent.internet, clock),
+        vault=vault,
         tasks=TaskSet("gateway"),
         lock=lock,
     )

@@ -205,7 +205,7 @@ class Models:
         key = environ.get(variable, "").strip()
         if not key and needed:
             raise InvalidInput(
-                f"there is no key for the provider {provider}: put {variable}=... into the environment of the gateway"
-                " or into its .env file, then send the message again"
+                f"there is no key for the provider {provider}: put {variable} into the vault (settings, or `starpod vault set"
+                f" {variable}`) or into the environment of the gateway, then send the message again"
             )
         return key or None

@@ -71,7 +71,11 @@ class Agent:
         config: Callable[[], Config],
         environ: Callable[[], Mapping[str, str]],
         clock: Clock,
+        credentials: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
+        """`credentials` is the environment with the vault's secrets over it, for the gateway's own clients; the tool that shows
+        variables to the model gets `environ` alone."""
+        credentials = credentials or environ
         self.database = database
         self.paths = paths
         self._config = config
@@ -84,9 +88,11 @@ class Agent:
         self.skills = Skills(paths.skills_dir, config, clock)
         self.approvals = Approvals(database, clock)
         self._runs = Runs()
-        self._tool_services = ToolServices(internet=self.internet, runs=self._runs, environ=environ, skills=self.skills)
+        self._tool_services = ToolServices(
+            internet=self.internet, runs=self._runs, environ=environ, credentials=credentials, skills=self.skills
+        )
         registry = Registry.load(paths.config_dir / "models.toml")
-        self.models = Models(config, environ, registry)
+        self.models = Models(config, credentials, registry)
         self._journal = Journal(database, self._tasks)
         calls = ModelCalls(self.models, Costs(registry), self._journal)
         self._drafts = SkillDrafts(config, self.models, calls, self._book)

@@ -24,6 +24,10 @@ EventType = Literal[
     "telegram_linked",
     "telegram_unlinked",
     "settings_changed",
+    "vault_set",
+    "vault_deleted",
+    "vault_key_rotated",
+    "budget_changed",
 ]
 
 

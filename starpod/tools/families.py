@@ -24,6 +24,8 @@ class ToolServices:
     internet: GuardedClient
     runs: Runs
     environ: Callable[[], Mapping[str, str]]
+    """What the model may ask about; no secret of the vault stands there."""
+    credentials: Callable[[], Mapping[str, str]]
     skills: Skills
 
 
@@ -33,6 +35,6 @@ def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple
         FILE_TOOLS,
         Environment(services.environ).tools(),
         Shell(services.runs, config, is_admin=is_admin).tools(),
-        Web(services.internet, config.internet, services.environ).tools(),
+        Web(services.internet, config.internet, services.credentials).tools(),
         skill_tools(services.skills, is_admin=is_admin),
     )

@@ -1,0 +1,1 @@
+"""The vault: secrets of the agent, encrypted at rest, that no route and no tool ever gives out."""
