@@ -7,7 +7,6 @@ import base64
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starpod.agent import history, settle_store, store
@@ -34,7 +33,8 @@ from starpod.clock import Clock
 from starpod.db.database import Database
 from starpod.errors import StarpodError
 from starpod.sessions import store as sessions
-from starpod.tools.types import ToolContext
+from starpod.tools.files import read_outgoing
+from starpod.tools.types import OutgoingFile, ToolContext, ToolFailure
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelRequestPart, ModelResponse
@@ -226,9 +226,9 @@ class Runner:
             await self._database.run(sessions.set_flag, turn.session_id, None, is_read=False, is_archived=None)
         for file in turn.outgoing:
             try:
-                data = await asyncio.to_thread(_encoded, file.path)
-            except OSError:
-                logger.warning("an attached file was gone before it could be sent")
+                data = await asyncio.to_thread(_encoded, file)
+            except (OSError, ToolFailure):
+                logger.warning("an attached file was gone or another one before it could be sent")
                 continue
             await self._database.run(
                 store.save_attachment,
@@ -295,5 +295,5 @@ class Runner:
         return turn.end
 
 
-def _encoded(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode()
+def _encoded(file: OutgoingFile) -> str:
+    return base64.b64encode(read_outgoing(file)).decode()

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, Literal
 
 from starpod.config.problems import ConfigError
-from starpod.config.schema import RESTART_KEYS, Config
+from starpod.config.schema import RESTART_KEYS, ApprovalConfig, Config, ToolsConfig
 from starpod.config.writer import Edits, KeyPath
 from starpod.errors import InvalidInput
 
@@ -66,7 +66,14 @@ SECTIONS: dict[str, tuple[Setting, ...]] = {
         "prune_tool_result_max_chars memory_flush",
     ),
     "attachments": _table("attachments", "enabled max_file_size", "allowed_extensions"),
-    "internet": _table("internet", "enabled timeout_secs max_fetch_bytes max_text_chars"),
+    "internet": (
+        *_table("internet", "enabled timeout_secs max_fetch_bytes max_text_chars"),
+        *(Setting(name, ("internet", name), "keep") for name in ("search_url", "allow_private_hosts")),
+    ),
+    "tools": (
+        *(Setting(name, ("tools", name), "keep") for name in ToolsConfig.model_fields if name != "approval"),
+        *(Setting(f"approval.{name}", ("tools", "approval", name), "keep") for name in ApprovalConfig.model_fields),
+    ),
 }
 # Fields that hold a secret; a secret never stands in a settings file nor in an answer.
 SECRETS = {"channels": "telegram.bot_token", "internet": "brave_api_key"}

@@ -164,6 +164,15 @@ async def attach(context: ToolContext, arguments: PathArguments) -> str:
     return f"Attached {file.file_name} ({file.size_bytes} bytes). It is sent together with the answer."
 
 
+def read_outgoing(file: OutgoingFile) -> bytes:
+    """What is to be sent. ToolFailure when another file, or a link to one, took its place since it was attached; OSError."""
+    with os.fdopen(homes.open_file(file.home, file.path), "rb") as opened:
+        data = opened.read(file.size_bytes + 1)
+    if len(data) > file.size_bytes:
+        raise ToolFailure("The file has grown since it was attached.")
+    return data
+
+
 def _outgoing(context: ToolContext, name: str) -> OutgoingFile:
     path = resolve(context.home, name)
     with homes.explained(name):
@@ -175,7 +184,7 @@ def _outgoing(context: ToolContext, name: str) -> OutgoingFile:
             f"'{name}' is {size / 1_048_576:.1f} MB; at most {context.max_attachment_bytes / 1_048_576:.1f} MB can be attached."
         )
     mime_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    return OutgoingFile(file_name=path.name, mime_type=mime_type, path=path, size_bytes=size)
+    return OutgoingFile(file_name=path.name, mime_type=mime_type, path=path, size_bytes=size, home=context.home)
 
 
 def _entry(entry: os.DirEntry[str]) -> dict[str, str | int]:

@@ -12,12 +12,13 @@ from pydantic import BaseModel
 
 @dataclass(frozen=True, slots=True)
 class OutgoingFile:
-    """A file of the user's home that is to be sent along with the answer; `path` is absolute and resolved."""
+    """A file of the user's home that is to be sent along with the answer; `path` is absolute and resolved, inside `home`."""
 
     file_name: str
     mime_type: str
     path: Path
     size_bytes: int
+    home: Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -267,3 +267,19 @@ async def test_half_an_answer_is_told(tmp_path: Path, frame: dict[str, str]) -> 
         socket = await gateway.socket()
         await socket.send("approve", **frame)
         assert (await socket.next("error"))["message"].startswith("Invalid message format: ")
+
+
+@pytest.mark.gen_test
+async def test_what_waits_is_set_on_the_settings_page_and_holds_from_the_next_message(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        await with_file(gateway)
+        saved = await gateway.http.put("/api/settings/tools", json={"approval": {"ask": ["FileDelete"]}})
+        assert saved.status_code == 200
+        socket = await gateway.socket()
+        await answer(socket, await asked(gateway, socket), "deny")
+        wrong = await gateway.http.put(
+            "/api/settings/tools", json={"approval": {"ask": ["no tool"]}, "shell_sandbox": "maybe"}
+        )
+        assert wrong.status_code == 422
+        assert set(wrong.json()["fields"]) == {"approval.ask[0]", "shell_sandbox"}
+        assert (await gateway.http.get("/api/settings/tools")).json()["approval"]["ask"] == ["FileDelete"]

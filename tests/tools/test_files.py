@@ -236,3 +236,18 @@ def test_no_failure_shows_a_path_of_the_machine(desk: Desk) -> None:
         message = desk.failure(name, **arguments)
         assert "does not exist" in message
         assert str(desk.home) not in message
+
+
+@pytest.mark.parametrize("swap", ["link", "grown", "gone"])
+def test_an_attached_file_that_was_exchanged_is_not_sent(home: Path, desk: Desk, swap: str) -> None:
+    (home / "report.txt").write_text("mine")
+    desk.text("Attach", path="report.txt")
+    (file,) = desk.attached
+    assert files.read_outgoing(file) == b"mine"
+    (home / "report.txt").unlink()
+    if swap == "link":
+        (home / "report.txt").symlink_to(home.parent / "secret.txt")
+    elif swap == "grown":
+        (home / "report.txt").write_text("mine and more")
+    with pytest.raises((OSError, ToolFailure)):
+        files.read_outgoing(file)
