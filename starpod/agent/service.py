@@ -79,12 +79,11 @@ class Agent:
         self.database = database
         self.paths = paths
         self._config = config
-        self._environ = environ
         self._clock = clock
         self._tasks = TaskSet("agent")
         self._toolsets: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
         self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
-        self.mcp = McpServers(config, self._secret, paths.home_dir, clock)
+        self.mcp = McpServers(config, credentials, paths.home_dir, clock)
         self.skills = Skills(paths.skills_dir, config, clock)
         self.approvals = Approvals(database, clock)
         self._runs = Runs()
@@ -176,6 +175,7 @@ class Agent:
     async def pulse(self) -> None:
         """Forget what nobody can ask for any more, and store what could not be stored before."""
         self.turns.sweep(self._config())
+        self.mcp.pulse()
         await self._runner.settle_late()
 
     async def _prepare(self, request: TurnRequest) -> Prepared:
@@ -227,10 +227,6 @@ class Agent:
             own = toolset(*families(turn.config, self._tool_services, is_admin=is_admin))
             made[is_admin] = self.mcp.beside(own) if turn.config.mcp.servers else own
         return made[is_admin]
-
-    async def _secret(self, name: str) -> str | None:
-        """What stands for `${NAME}` in the settings of MCP servers."""
-        return self._environ().get(name)
 
     async def _book(self, usage: UsageRow) -> None:
         """Book a model call that belongs to no turn."""

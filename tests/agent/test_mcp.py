@@ -147,6 +147,44 @@ async def test_a_server_over_http_that_comes_late_and_goes(tmp_path: Path) -> No
         assert not any(name.startswith("web_") for name in offered(gateway))
 
 
+async def test_an_address_that_never_answers_delays_nobody(tmp_path: Path) -> None:
+    connected: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda reader, writer: connected.append(writer), "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}/mcp"
+    try:
+        async with gateway_with(tmp_path, web={"url": url, "start_timeout_s": 1}) as gateway:
+            async with asyncio.timeout(8):
+                assert said(await (await gateway.socket()).say("hi")) == "Hello."
+            await reach(gateway, "web", "failed", "not ready within 1 s")
+    finally:
+        for writer in connected:
+            writer.close()
+        silent.close()
+
+
+async def test_an_address_that_is_no_mcp_server_is_told(tmp_path: Path) -> None:
+    async with gateway_with(tmp_path) as gateway:
+        url = f"{gateway.url}/api/settings/mcp"
+        await save(gateway, web={"url": url, "headers": {"X-API-Key": "wrong"}})
+        assert "credentials" in (await reach(gateway, "web", "failed"))["error"]
+        await save(gateway, web={"url": f"{gateway.url}/nothing"})
+        assert "no MCP server at this address" in (await reach(gateway, "web", "failed", "no MCP"))["error"]
+
+
+async def test_a_tool_of_a_server_can_need_a_persons_word(tmp_path: Path) -> None:
+    async with gateway_with(tmp_path, demo=demo(tmp_path)) as gateway:
+        path = gateway.state.paths.agent_toml
+        path.write_text(f'{path.read_text()}\n[tools.approval]\nask = ["demo_*"]\n')
+        await gateway.state.watcher.reload()
+        await reach(gateway, "demo", "connected")
+        gateway.provider.play(script(CallTool("demo_add", '{"a": 1, "b": 2}')), script("Done."))
+        socket = await gateway.socket()
+        await socket.send("message", text="go", channel_session_key="a")
+        request = await socket.next("approval_request")
+        await socket.send("deny", approval_id=request["approval_id"], session_id=request["session_id"])
+        assert (await socket.next("tool_result"))["is_error"] is True
+
+
 async def test_a_server_that_dies_in_a_call_is_started_again(tmp_path: Path) -> None:
     async with gateway_with(tmp_path, demo=demo(tmp_path)) as gateway:
         await reach(gateway, "demo", "connected")
@@ -261,6 +299,16 @@ async def test_only_named_secrets_reach_a_server_and_none_is_shown(tmp_path: Pat
         gateway.state.paths.env_file.write_text("FILES_TOKEN=tok-87654321\n")
         await gateway.state.watcher.reload()
         await until(lambda: len(pids(tmp_path)) > len(first))
+
+
+async def test_a_secret_that_comes_into_the_vault_is_used_at_once(tmp_path: Path) -> None:
+    async with gateway_with(tmp_path, demo=demo(tmp_path, env={"TOKEN": "${VAULT_TOKEN}"})) as gateway:
+        await reach(gateway, "demo", "failed", "VAULT_TOKEN is not set")
+        await gateway.http.put("/api/settings/vault/VAULT_TOKEN", json={"value": "vault-secret-1"})
+        await gateway.state.agent.pulse()
+        await reach(gateway, "demo", "connected")
+        leaked = await use(gateway, "demo_variables")
+        assert json.loads(leaked["content"])["TOKEN"] == "vault-secret-1"
 
 
 async def test_a_server_is_for_admins_until_it_is_shared(tmp_path: Path) -> None:

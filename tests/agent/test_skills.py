@@ -171,3 +171,13 @@ async def test_another_persons_agent_may_use_but_not_change_skills(tmp_path: Pat
             answer = await use(gateway, tool, key, **arguments)
             assert answer["is_error"] is True and "no tool named" in answer["content"]
         assert (gateway.state.paths.skills_dir / "tea" / "SKILL.md").read_text() == TEA
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+async def test_the_agent_keeps_what_it_learnt_only_when_told_to(tmp_path: Path, is_on: bool) -> None:
+    async with Gateway(tmp_path, OpenAIServer(), settings={"self_improve": is_on}) as gateway:
+        await (await gateway.socket()).say("hi")
+        assert ("keep it as a skill" in system(gateway)) is is_on
+        _, key = await gateway.user()
+        await (await gateway.socket(key)).say("hi")
+        assert "keep it as a skill" not in system(gateway)

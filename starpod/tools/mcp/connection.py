@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from starpod.clock import Clock
@@ -42,7 +42,7 @@ class Connection:
         self,
         name: str,
         config: McpServerConfig,
-        resolve: Callable[[str, McpServerConfig], Awaitable[Launch]],
+        resolve: Callable[[str, McpServerConfig], Launch],
         clock: Clock,
     ) -> None:
         self.name = name
@@ -62,6 +62,7 @@ class Connection:
         self._attempts = 0
         self._news = asyncio.Event()
         self._is_lost = False
+        self._http_status: int | None = None
         self.settled = asyncio.Event()
         """Set once the first attempt to connect has ended, well or not."""
 
@@ -95,7 +96,7 @@ class Connection:
                 await self._serve()
                 trouble = "it ended by itself"
             except Exception as error:
-                trouble = self._without_secrets(explain(error, self.config))
+                trouble = self._without_secrets(explain(error, self.config, self._http_status))
             finally:
                 self._forget()
             self._failed(trouble)
@@ -140,8 +141,9 @@ class Connection:
     async def _serve(self) -> None:
         """Connect and return when the connection is lost; raises when it cannot be made."""
         self._is_lost = False
+        self._http_status = None
         self._news.clear()
-        self.launch = await self._resolve(self.name, self.config)
+        self.launch = self._resolve(self.name, self.config)
         toolset = await self._build(self.launch)
         stack = contextlib.AsyncExitStack()
         try:
@@ -210,7 +212,7 @@ class Connection:
             raise ServerTrouble("the folder it should run in does not exist")
         self._pipes = transport.StdioPipes(launch, self._lost) if launch.config.url is None else None
         toolset: MCPToolset[Any] = toolset_class(
-            self._pipes or transport.http_transport(launch),
+            self._pipes or transport.http_transport(launch, self._hear_status),
             id=f"mcp-{launch.name}",
             tool_error_behavior="failed",
             max_retries=1,
@@ -226,6 +228,9 @@ class Connection:
         root = getattr(message, "root", message)
         if getattr(root, "method", None) == "notifications/tools/list_changed":
             self._news.set()
+
+    def _hear_status(self, status: int) -> None:
+        self._http_status = status
 
     def _suspect(self) -> None:
         """Have the connection checked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,15 +26,19 @@ logger = logging.getLogger(__name__)
 START_WAIT_S = 2.0
 """How long after its start a turn waits for a server at most. One that hangs delays nobody after that."""
 CLOSE_S = 8.0
-Lookup = Callable[[str], Awaitable[str | None]]
+Secrets = Callable[[], Mapping[str, str]]
 
 
 class McpServers:
-    """`lookup` gives the secret or variable of a name. Every method runs on the event loop and returns at once, unless it says so."""
+    """`secrets` are the values that `${NAME}` stands for; another mapping means that some changed.
 
-    def __init__(self, config: Callable[[], Config], lookup: Lookup, home: Path, clock: Clock) -> None:
+    Every method runs on the event loop and returns at once, unless it says so.
+    """
+
+    def __init__(self, config: Callable[[], Config], secrets: Secrets, home: Path, clock: Clock) -> None:
         self._config = config
-        self._lookup = lookup
+        self._secrets = secrets
+        self._seen = secrets()
         self._home = home
         self._clock = clock
         self._tasks = TaskSet("mcp")
@@ -51,6 +55,12 @@ class McpServers:
         self._is_wanted = True
         self._open_missing()
 
+    def pulse(self) -> None:
+        """Notice that secrets changed."""
+        if self._is_wanted and not self._is_closed and self._secrets() is not self._seen:
+            self._seen = self._secrets()
+            self._tasks.spawn(self.apply(), name="apply")
+
     async def apply(self) -> None:
         """Bring the servers in line with the configuration and the secrets: only those that changed are closed and started again."""
         async with self._applying:
@@ -60,7 +70,7 @@ class McpServers:
             stale = [
                 name
                 for name, (connection, _) in self._running.items()
-                if name not in wanted or wanted[name] != connection.config or await self._has_other_secrets(connection)
+                if name not in wanted or wanted[name] != connection.config or self._has_other_secrets(connection)
             ]
             await asyncio.gather(*(self._stop(name) for name in stale))
             self._open_missing()
@@ -123,24 +133,24 @@ class McpServers:
             task.cancel()
             await asyncio.wait({task}, timeout=CLOSE_S)
 
-    async def _has_other_secrets(self, connection: Connection) -> bool:
-        """Whether a variable that the server was given has another value by now."""
-        if connection.launch is None or not connection.config.enabled:
+    def _has_other_secrets(self, connection: Connection) -> bool:
+        """Whether a variable that the server was given, or lacked, has another value by now."""
+        if not connection.config.enabled:
             return False
         try:
-            return await self._launch(connection.name, connection.config) != connection.launch
+            return self._launch(connection.name, connection.config) != connection.launch
         except ServerTrouble:
-            return True
+            return connection.launch is not None
 
-    async def _launch(self, name: str, config: McpServerConfig) -> Launch:
+    def _launch(self, name: str, config: McpServerConfig) -> Launch:
         """The server with its references filled in. ServerTrouble names those that are not set."""
+        found = self._secrets()
         named = {each for text in (*config.env.values(), *config.headers.values()) for each in references(text)}
-        found = {each: await self._lookup(each) for each in sorted(named)}
-        if missing := [each for each, value in found.items() if not value]:
+        if missing := [each for each in sorted(named) if not found.get(each)]:
             raise ServerTrouble(f"{', '.join(missing)} is not set: put it into the vault or into .env")
 
         def fill(text: str) -> str:
-            return REFERENCE.sub(lambda match: found[match[1]] or "", text)
+            return REFERENCE.sub(lambda match: found[match[1]], text)
 
         return Launch(
             name,

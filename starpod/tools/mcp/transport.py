@@ -178,8 +178,14 @@ async def _drain(stream: asyncio.StreamReader) -> None:
         pass
 
 
-def http_transport(launch: Launch) -> StreamableHttpTransport:
-    """A server at an address. Redirects are not followed: they would carry the headers elsewhere."""
+def http_transport(launch: Launch, on_status: Callable[[int], None]) -> StreamableHttpTransport:
+    """A server at an address. Redirects are not followed: they would carry the headers elsewhere.
+
+    `on_status` hears the status of every answer, which the library does not tell.
+    """
+
+    async def hear(response: httpx2.Response) -> None:
+        on_status(response.status_code)
 
     def client(
         headers: dict[str, str] | None = None,
@@ -189,7 +195,12 @@ def http_transport(launch: Launch) -> StreamableHttpTransport:
     ) -> httpx2.AsyncClient:
         limits = httpx2.Timeout(CONNECT_TIMEOUT_S, read=float(max(300, launch.config.timeout_s)))
         return httpx2.AsyncClient(
-            headers=headers, timeout=limits, auth=auth, follow_redirects=False, verify=tls_context()
+            headers=headers,
+            timeout=limits,
+            auth=auth,
+            follow_redirects=False,
+            verify=tls_context(),
+            event_hooks={"response": [hear]},
         )
 
     return StreamableHttpTransport(

@@ -18,8 +18,8 @@ HINTS = {
 }
 
 
-def explain(error: BaseException, config: McpServerConfig) -> str:
-    """What went wrong and, where it is known, what to do."""
+def explain(error: BaseException, config: McpServerConfig, http_status: int | None = None) -> str:
+    """What went wrong and, where it is known, what to do. `http_status` is that of the last answer."""
     causes = _causes(error)
     for cause in causes:
         match cause:
@@ -29,21 +29,20 @@ def explain(error: BaseException, config: McpServerConfig) -> str:
                 return "its program was not found: check command, and that it is installed"
             case PermissionError():
                 return "its program may not be run: check its permissions"
-        status = getattr(getattr(cause, "response", None), "status_code", None)
-        if isinstance(status, int):
-            return HINTS.get(status, f"it answered with status {status}")
     kinds = {type(cause).__name__ for cause in causes}
     if kinds & {"ConnectError", "ConnectTimeout"}:
         return "it cannot be reached: check the url, and that it runs"
     if any(isinstance(cause, TimeoutError) for cause in causes) or "ReadTimeout" in kinds:
         return f"it was not ready within {config.start_timeout_s} s"
-    text = str(causes[-1])
+    if http_status is not None and http_status >= 300:
+        return HINTS.get(http_status, f"it answers with status {http_status}: check the url")
     if kinds & {"BrokenResourceError", "ClosedResourceError"} or any(
         "connection closed" in str(cause).lower() for cause in causes
     ):
         return "it ended before it was ready" if config.command else "it closed the connection"
-    said = "".join(letter if letter.isprintable() else " " for letter in text)[:MAX_CHARS]
-    return f"it failed ({type(causes[-1]).__name__}): {said}"
+    innermost = next((each for each in reversed(causes) if not isinstance(each, BaseExceptionGroup)), error)
+    said = "".join(letter if letter.isprintable() else " " for letter in str(innermost))[:MAX_CHARS]
+    return f"it failed ({type(innermost).__name__}): {said}"
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -54,7 +53,7 @@ def _causes(error: BaseException) -> list[BaseException]:
         if not waiting:
             break
         current = waiting.pop(0)
-        if not isinstance(current, asyncio.CancelledError):
+        if not isinstance(current, asyncio.CancelledError) and not any(current is each for each in found):
             found.append(current)
         if isinstance(current, BaseExceptionGroup):
             waiting += current.exceptions
