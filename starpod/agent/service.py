@@ -86,7 +86,7 @@ class Agent:
         self.mcp = McpServers(config, credentials, paths.home_dir, clock)
         self.skills = Skills(paths.skills_dir, config, clock)
         self.approvals = Approvals(database, clock)
-        self._runs = Runs()
+        self._runs = Runs(paths.agent_home)
         self._tool_services = ToolServices(
             internet=self.internet, runs=self._runs, environ=environ, credentials=credentials, skills=self.skills
         )

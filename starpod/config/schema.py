@@ -106,7 +106,9 @@ class ApprovalConfig(Section):
 
 class ToolsConfig(Section):
     shell: bool = Field(default=False, description="Let the agent run shell commands")
-    shell_for_users: bool = Field(default=False, description="For people who are no admins, too")
+    shell_for_users: bool = Field(
+        default=False, description="For people who are no admins, too; theirs run in bubblewrap or not at all"
+    )
     shell_sandbox: Literal["auto", "required", "off"] = Field(
         default="auto",
         description='Run commands in bubblewrap: "auto" where it works, "required" or not at all, "off" never',

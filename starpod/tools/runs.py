@@ -118,9 +118,10 @@ class Run:
 
 
 class Runs:
-    """All commands of the gateway. `close` ends them."""
+    """All commands of the gateway. `close` ends them. `hidden` is the gateway's own folder."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Path | None = None) -> None:
+        self._hidden = hidden
         self._tasks = TaskSet("shell")
         self._runs: dict[str, Run] = {}
 
@@ -129,7 +130,9 @@ class Runs:
     ) -> Run:
         """Start a command in `home`. OSError when no process can be made."""
         run = Run(command, owner_id, limits)
-        arguments = await asyncio.to_thread(command_line, command, home, limits, sandboxed=sandboxed, network=network)
+        arguments = await asyncio.to_thread(
+            command_line, command, home, limits, sandboxed=sandboxed, network=network, hidden=self._hidden
+        )
         reading, writing = os.pipe()
         try:
             # Not asyncio's own pipes: with these, waiting for the shell's end would last until its last child has closed them.

@@ -20,7 +20,13 @@ import psutil
 PASSED_ON = ("PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME")
 MARK = "STARPOD_RUN"
 """Names the run in the environment of all its processes, by which those that left its process group are found."""
-SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc", "/opt", "/nix", "/run/systemd/resolve")
+SYSTEM_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt", "/nix", "/run/systemd/resolve")
+# Of /etc only what programs need to run: other things there may hold passwords and private keys.
+SYSTEM_FILES = """
+    passwd group hosts host.conf hostname resolv.conf nsswitch.conf gai.conf services protocols localtime timezone
+    ssl/certs ssl/openssl.cnf ssl/cert.pem pki/tls/certs pki/ca-trust/extracted ca-certificates alternatives ld.so.cache
+    ld.so.conf ld.so.conf.d profile bash.bashrc bashrc inputrc terminfo fonts mime.types magic os-release locale.alias
+"""
 TEMPORARY = "/tmp"  # noqa: S108 - in the sandbox it is the command's own
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Set by the shell itself, so that the gateway need not run code between fork and exec. $1 KiB of memory, $2 processes ("" = as it is).
@@ -45,8 +51,10 @@ def environment(home: Path, run_id: str, environ: os._Environ[str] | dict[str, s
     return {"PATH": PATH} | passed | own
 
 
-def command_line(command: str, home: Path, limits: Limits, *, sandboxed: bool, network: bool) -> list[str]:
-    """The arguments of the process to start. `network` only has a meaning in the sandbox."""
+def command_line(
+    command: str, home: Path, limits: Limits, *, sandboxed: bool, network: bool, hidden: Path | None = None
+) -> list[str]:
+    """The arguments of the process to start. `network`, and `hidden`, the gateway's folder, only have a meaning in the sandbox."""
     kib = str(limits.memory_mb * 1024)
     inner = [shell(), "-c", LIMITED, "shell", kib, _process_limit(limits), *_niced(), shell(), "-c", command]
     if not sandboxed:
@@ -54,10 +62,26 @@ def command_line(command: str, home: Path, limits: Limits, *, sandboxed: bool, n
     mounts: list[str] = []
     for folder in SYSTEM_FOLDERS:
         mounts += ["--ro-bind-try", folder, folder]
+    for name in SYSTEM_FILES.split():
+        mounts += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    if hidden is not None and any(hidden.is_relative_to(folder) for folder in SYSTEM_FOLDERS):
+        mounts += ["--tmpfs", str(hidden)]
     mounts += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", TEMPORARY, "--bind", str(home), str(home)]
     shared = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
     alone = [] if network else ["--unshare-net"]
-    return ["bwrap", *mounts, *shared, *alone, "--die-with-parent", "--chdir", str(home), "--", *inner]
+    return [
+        "bwrap",
+        *mounts,
+        *shared,
+        *alone,
+        "--cap-drop",
+        "ALL",
+        "--die-with-parent",
+        "--chdir",
+        str(home),
+        "--",
+        *inner,
+    ]
 
 
 @cache

@@ -38,6 +38,8 @@ class Shell:
         self._runs = runs
         self._settings = config.tools
         self._network = config.internet.enabled
+        # Without the sandbox a command sees all that the gateway's account sees, other people's files among it.
+        self._is_confined = config.tools.shell_sandbox == "required" or not is_admin
         self._is_offered = config.tools.shell and (is_admin or config.tools.shell_for_users)
 
     def tools(self) -> tuple[ToolSpec, ...]:
@@ -108,9 +110,9 @@ class Shell:
     async def _start(self, context: ToolContext, arguments: BashArguments) -> Run:
         settings = self._settings
         sandboxed = settings.shell_sandbox != "off" and await asyncio.to_thread(sandbox.sandbox_works)
-        if settings.shell_sandbox == "required" and not sandboxed:
+        if self._is_confined and not sandboxed:
             raise ToolFailure(
-                "The command was not run: the settings require a sandbox, and bubblewrap is not installed or does not work here."
+                "The command was not run: it needs a sandbox, and bubblewrap is switched off, not installed or does not work here."
             )
         limits = Limits(
             timeout_s=min(arguments.timeout / 1000, settings.shell_timeout_secs),

@@ -100,6 +100,14 @@ function ask(event) {
   answer("Deny", "deny", "once");
 }
 
+// A page that was loaded anew: turns that wait for an answer are followed from their beginning.
+async function followQuestions() {
+  const { waiting: questions } = await api("/api/approvals").catch(() => ({ waiting: [] }));
+  for (const id of new Set(questions.map((question) => question.session_id))) {
+    socket.send(JSON.stringify({ type: "resume", session_id: id, after: 0 }));
+  }
+}
+
 function settle(event) {
   const box = $(`approval-${event.approval_id}`);
   if (!box) return;
@@ -113,6 +121,7 @@ function connect() {
     retryMs = 500;
     stateLine.textContent = "Connected";
     if (turn && !$("stop").hidden) socket.send(JSON.stringify({ type: "resume", session_id: turn.session, turn_id: turn.id, after: turn.seq }));
+    if (!turn) followQuestions();
     for (const message of waiting) socket.send(JSON.stringify(message));
   };
   socket.onmessage = (message) => hear(JSON.parse(message.data));

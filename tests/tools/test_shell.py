@@ -15,7 +15,7 @@ import pytest
 
 from starpod.config.schema import Config
 from starpod.tools.runs import Runs
-from starpod.tools.sandbox import MARK, environment, sandbox_works
+from starpod.tools.sandbox import MARK, Limits, command_line, environment, sandbox_works
 from starpod.tools.shell import BashArguments, RunArguments, Shell
 from starpod.tools.types import ToolContext, ToolFailure
 from tests.gateway import Gateway
@@ -283,6 +283,41 @@ async def test_the_sandbox_shows_the_home_and_not_the_gateways_folder(tmp_path: 
         assert await desk.bash("echo hello > file; cat file; ls ..") == "hello\nhome"
     assert (home / "file").read_text() == "hello\n"
     assert secret.read_text() == "the secret"
+
+
+@needs_sandbox
+@pytest.mark.gen_test
+async def test_the_sandbox_gives_no_rights_and_no_secrets_of_the_system(home: Path) -> None:
+    async with terminal(home, shell_sandbox="required") as desk:
+        assert "No such file" in await desk.failure("cat /etc/shadow")
+        assert "CapEff:\t0000000000000000" in await desk.bash("cat /proc/self/status")
+        assert "Read-only" in await desk.failure("touch /usr/bin/new")
+        assert await desk.bash("mkdir /tmp/x && echo in > /tmp/x/y && cat /tmp/x/y") == "in"
+        assert not await asyncio.to_thread(Path("/tmp/x/y").exists)
+        assert await desk.bash("git --version || true; python3 -c 'print(1+1)' || true") != "(no output)"
+
+
+def test_a_gateway_below_a_system_folder_is_hidden_from_its_sandbox() -> None:
+    def line(root: str) -> str:
+        hidden = Path(root) / ".starpod"
+        home = hidden / "users" / "ann" / "home"
+        limits = Limits(timeout_s=1, memory_mb=100, processes=10, output_bytes=1000)
+        return " ".join(command_line("ls", home, limits, sandboxed=True, network=True, hidden=hidden))
+
+    shown = line("/opt/agent")
+    assert shown.index("--ro-bind-try /opt /opt") < shown.index("--tmpfs /opt/agent/.starpod ")
+    assert shown.index("--tmpfs /opt/agent/.starpod ") < shown.index("--bind /opt/agent/.starpod/users/ann/home")
+    assert "--tmpfs /srv" not in line("/srv/agent")
+
+
+@pytest.mark.gen_test
+async def test_people_who_are_no_admins_get_no_shell_outside_the_sandbox(home: Path) -> None:
+    runs = Runs()
+    config = Config.model_validate({"tools": {"shell": True, "shell_for_users": True, "shell_sandbox": "off"}})
+    context = ToolContext("bob", "s", "t", home, "user", lambda file: None, 1000)
+    with pytest.raises(ToolFailure, match="it needs a sandbox"):
+        await Shell(runs, config, is_admin=False).bash(context, BashArguments(command="echo x > made"))
+    assert not (home / "made").exists()
 
 
 @needs_sandbox
