@@ -56,6 +56,7 @@ BROUGHT_BY = {
     "fastmcp": "pydantic-ai-slim",
     "mcp": "pydantic-ai-slim",
     "anyio": "pydantic-ai-slim",
+    "jsonschema": "pydantic-ai-slim",
     "google": "pydantic-ai-slim",
     "boto3": "pydantic-ai-slim",
     "botocore": "pydantic-ai-slim",

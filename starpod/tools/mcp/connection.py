@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 from collections.abc import Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -281,6 +282,8 @@ def _libraries() -> tuple[Any, Any]:
 
     from starpod.tools.mcp import transport
 
+    # The library loads it on the first call, which would hold the loop for 30 ms.
+    importlib.import_module("jsonschema")
     return transport, MCPToolset
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 IMAGE_TYPES = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp"})
 MAX_IMAGE_BYTES = 5 * 1_048_576
 MAX_IMAGES = 8
-MAX_TEXT_CHARS = 2_000_000
+MAX_TEXT_CHARS = 500_000
 """What is stored of one result; the model sees less."""
 MAX_ERROR_CHARS = 4_000
 

@@ -26,11 +26,11 @@ from starpod.tools.mcp.types import Launch
 
 logger = logging.getLogger(__name__)
 
-MAX_MESSAGE_BYTES = 32 * 1_048_576
+MAX_MESSAGE_BYTES = 8 * 1_048_576
 LONG_LINE_BYTES = 128 * 1024
 PATIENCE_S = 1.0
 """How long a program is given to end after each request to do so."""
-MAX_EVENT_BYTES = 16 * 1_048_576
+MAX_EVENT_BYTES = 8 * 1_048_576
 CONNECT_TIMEOUT_S = 10.0
 TAIL_BYTES = 2_000
 
