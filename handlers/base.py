@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
@@ -74,6 +75,7 @@ class BaseHandler(tornado.web.RequestHandler):
         self.user: User | None = None
         self._chunks: list[bytes] = []
         self._received = 0
+        self._when_gone: Callable[[], None] | None = None
 
     @property
     def state(self) -> AppState:
@@ -184,6 +186,31 @@ class BaseHandler(tornado.web.RequestHandler):
         if not (text.isascii() and text.isdigit()) or not least <= int(text[:20]) <= most:
             raise Refused(400, f"{name} must be a whole number from {least} to {most}")
         return int(text)
+
+    def flag_argument(self, name: str) -> bool:
+        """`true` or `1`, `false` or `0` of the query string; absent is False. Raises Refused 400 for anything else."""
+        text = self.get_query_argument(name, "false").lower()
+        if text not in ("true", "1", "false", "0"):
+            raise Refused(400, f"{name} must be true or false")
+        return text in ("true", "1")
+
+    def asked_viewer(self) -> Viewer:
+        """The caller, or for admins the user that the query names by `user=`. Raises Refused 403."""
+        user_id = self.get_query_argument("user", None)
+        if user_id is None:
+            return self.viewer
+        if not self.viewer.is_admin:
+            raise Refused(403, ADMIN_ONLY)
+        return Viewer(user_id)
+
+    def when_gone(self, callback: Callable[[], None]) -> None:
+        """Have `callback` called when the client goes away before it is answered."""
+        self._when_gone = callback
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._when_gone is not None:
+            self._when_gone()
 
     def send_json(self, body: Any, status: int = 200) -> None:
         """Answer with JSON: bytes as they are, anything else encoded."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from typing import Any
 
 import tornado.iostream
@@ -13,6 +12,7 @@ from handlers import wire
 from handlers.base import BaseHandler
 from handlers.schemas import ChatMessage
 from starpod.agent.turn import Turn
+from starpod.agent.turns import Submitted
 from starpod.agent.types import AttachmentSent, Published, StreamEnded, TextDelta, TurnRequest
 from starpod.auth.types import User
 from starpod.errors import InvalidInput, Upstream
@@ -133,38 +133,36 @@ class ChatHandler(BaseHandler):
     """One message to the agent. A client that goes away does not end the turn."""
 
     body_limit = CHAT_BODY_LIMIT
-    _unfollow: Callable[[], None] | None = None
-
-    def on_connection_close(self) -> None:
-        """The answer will be unread."""
-        super().on_connection_close()
-        if self._unfollow is not None:
-            self._unfollow()
 
     async def post(self) -> None:
         message = self.read_body(CHAT)
-        agent = self.state.agent
         try:
-            submitted = await agent.submit(to_request(message, self.user))
+            submitted = await self.state.agent.submit(to_request(message, self.user))
         except InvalidInput as error:
             raise InvalidInput(f"Chat error: {error}", error.fields) from error
-        wants_stream = EVENT_STREAM in self.request.headers.get("Accept", "")
-        turn = submitted.turn
-        if turn is not None and wants_stream:
-            return await stream_turn(self, turn)
-        if turn is not None:
-            self._unfollow = turn.follow(lambda published: None)
-            await turn.ended.wait()
-            events = turn.events
-        else:
-            events = await agent.replay(self.viewer, submitted.session_id, submitted.turn_id)
-        end = next((p.event for p in reversed(events) if isinstance(p.event, StreamEnded)), None)
-        if end is None:
-            raise Upstream(f"Chat error: {turn.error if turn is not None and turn.error else 'the turn did not run'}")
-        if wants_stream:
-            self.set_header("Content-Type", EVENT_STREAM)
-            return await self.finish(b"".join(wire.sse(published) for published in events))
-        body = result_of(submitted.turn_id, submitted.session_id, events, end)
-        if end.is_error and not body["text"]:
-            return self.send_json({"error": f"Chat error: {'; '.join(end.errors)}", **body}, 502)
-        self.send_json(body)
+        await answer(self, submitted)
+
+
+async def answer(handler: BaseHandler, submitted: Submitted) -> None:
+    """Wait for a turn and answer with its result, or stream its events where the client accepts them."""
+    agent, turn = handler.state.agent, submitted.turn
+    wants_stream = EVENT_STREAM in handler.request.headers.get("Accept", "")
+    if turn is not None and wants_stream:
+        return await stream_turn(handler, turn)
+    if turn is not None:
+        # Who waits for the answer follows the turn; when the client goes away, the answer will be unread.
+        handler.when_gone(turn.follow(lambda published: None))
+        await turn.ended.wait()
+        events = turn.events
+    else:
+        events = await agent.replay(handler.viewer, submitted.session_id, submitted.turn_id)
+    end = next((p.event for p in reversed(events) if isinstance(p.event, StreamEnded)), None)
+    if end is None:
+        raise Upstream(f"Chat error: {turn.error if turn is not None and turn.error else 'the turn did not run'}")
+    if wants_stream:
+        handler.set_header("Content-Type", EVENT_STREAM)
+        return await handler.finish(b"".join(wire.sse(published) for published in events))
+    body = result_of(submitted.turn_id, submitted.session_id, events, end)
+    if end.is_error and not body["text"]:
+        return handler.send_json({"error": f"Chat error: {'; '.join(end.errors)}", **body}, 502)
+    handler.send_json(body)

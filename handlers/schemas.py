@@ -83,13 +83,41 @@ class AnswerFrame(BaseModel):
     remember: Remember = "once"
 
 
+class RegenerateBody(BaseModel):
+    """Answer the newest message of a session again, perhaps with another model."""
+
+    model: str | None = None
+    client_message_id: str | None = None
+
+
+class EditBody(RegenerateBody):
+    """Say `text` instead of an earlier message and go on from there."""
+
+    message_id: int = Field(ge=1, le=2**62)
+    text: str
+
+
+class RegenerateFrame(RegenerateBody):
+    """`regenerate` on the socket."""
+
+    type: Literal["regenerate"]
+    session_id: str
+
+
+class EditFrame(EditBody):
+    """`edit` on the socket."""
+
+    type: Literal["edit"]
+    session_id: str
+
+
 class PingFrame(BaseModel):
     """Answered by `pong`."""
 
     type: Literal["ping"]
 
 
-ClientFrame = MessageFrame | CancelFrame | ResumeFrame | AnswerFrame | PingFrame
+ClientFrame = MessageFrame | RegenerateFrame | EditFrame | CancelFrame | ResumeFrame | AnswerFrame | PingFrame
 CLIENT_FRAME: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="type")])
 
 
@@ -103,6 +131,13 @@ class ArchiveBody(BaseModel):
     """Put a session away or bring it back."""
 
     archived: bool = True
+
+
+class SessionChangeBody(BaseModel):
+    """What to change about a session."""
+
+    title: str | None = Field(default=None, max_length=1000)
+    is_pinned: bool | None = None
 
 
 class LoginBody(BaseModel):
@@ -205,7 +240,9 @@ def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:
 def _name(location: tuple[int | str, ...]) -> str:
     return (
         ".".join(
-            str(part) for part in location if part not in ("message", "cancel", "resume", "approve", "deny", "ping")
+            str(part)
+            for part in location
+            if part not in ("message", "cancel", "resume", "approve", "deny", "ping", "regenerate", "edit")
         )
         or "body"
     )

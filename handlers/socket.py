@@ -19,12 +19,15 @@ from handlers.schemas import (
     AnswerFrame,
     CancelFrame,
     ClientFrame,
+    EditFrame,
     MessageFrame,
     PingFrame,
+    RegenerateFrame,
     ResumeFrame,
     parse,
 )
 from starpod.agent.turn import Turn
+from starpod.agent.turns import Submitted
 from starpod.agent.types import Published
 from starpod.auth.limits import retry_after
 from starpod.auth.origins import host_allowed, origin_allowed
@@ -154,7 +157,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
             return self.close(SIGNED_OUT, "signed out")
         try:
             match frame:
-                case MessageFrame():
+                case MessageFrame() | RegenerateFrame() | EditFrame():
                     await self._submit(frame)
                 case CancelFrame():
                     stopped = await self.state.agent.stop(self.viewer, frame.session_id, frame.turn_id)
@@ -170,18 +173,18 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
             detail: dict[str, Any] = {"status": status_of(error)}
             if isinstance(error, InvalidInput) and error.fields:
                 detail["fields"] = error.fields
-            if isinstance(frame, MessageFrame):
+            if isinstance(frame, MessageFrame | RegenerateFrame | EditFrame):
                 detail["client_message_id"] = frame.client_message_id
                 self._error(f"Chat error: {error}", **detail)
             else:
                 self._error(str(error), session_id=frame.session_id, **detail)
 
-    async def _submit(self, frame: MessageFrame) -> None:
+    async def _submit(self, frame: MessageFrame | RegenerateFrame | EditFrame) -> None:
         if self.user is not None and (wait_s := self.state.rate_limiter.hit(self.user.id)) is not None:
             return self._error(
                 RATE_LIMITED, status=429, retry_after=retry_after(wait_s), client_message_id=frame.client_message_id
             )
-        submitted = await self.state.agent.submit(to_request(frame, self.user))
+        submitted = await self._start(frame)
         if frame.client_message_id is not None:
             self.send(
                 {
@@ -199,6 +202,19 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         else:
             for published in await self.state.agent.replay(self.viewer, submitted.session_id, submitted.turn_id):
                 self._hear(published)
+
+    async def _start(self, frame: MessageFrame | RegenerateFrame | EditFrame) -> Submitted:
+        agent, again = self.state.agent, self.state.agent.branches
+        match frame:
+            case MessageFrame():
+                return await agent.submit(to_request(frame, self.user))
+            case RegenerateFrame(session_id=session_id, model=model, client_message_id=known_as):
+                return await again.regenerate(self.viewer, session_id, model=model, client_message_id=known_as)
+            case EditFrame(session_id=session_id, message_id=message_id, text=text):
+                known_as = frame.client_message_id
+                return await again.edit(
+                    self.viewer, session_id, message_id, text, model=frame.model, client_message_id=known_as
+                )
 
     async def _resume(self, frame: ResumeFrame) -> None:
         turn = await self.state.agent.find_turn(self.viewer, frame.session_id, frame.turn_id)

@@ -71,6 +71,7 @@ class AppState:
         self._beats += 1
         if self._beats % SWEEP_BEATS == 0:
             self.tasks.spawn(self.auth.sweep(), name="auth-sweep")
+            self.tasks.spawn(self.agent.purge_deleted(), name="purge-deleted")
         self.rate_limiter.sweep()
         self.failed_attempts.sweep()
 

@@ -101,3 +101,30 @@ def summary_message(summary: str) -> ModelMessage:
 
     text = f"[Summary of the earlier conversation]\n{summary}\n[End of summary]"
     return ModelRequest(parts=[UserPromptPart(text)])
+
+
+def asked_again(messages: Sequence[str], texts: Sequence[str], edited: str | None, now: datetime) -> str:
+    """The request that asks a turn's questions again, from all its model messages (JSON) and the texts its user wrote, in order.
+
+    `edited` stands for the last of the texts; files that came along stay.
+    """
+    parts = [
+        part for message in messages for part in json.loads(message)["parts"] if part["part_kind"] == "user-prompt"
+    ]
+    if len(parts) < len(texts):
+        parts = [json.loads(user_json(text, now))["parts"][0] for text in texts]
+    parts = parts[: len(texts)]
+    if edited is not None:
+        parts[-1]["content"] = _reworded(parts[-1]["content"], texts[-1], edited)
+    return json.dumps({"kind": "request", "parts": parts})
+
+
+def _reworded(content: Any, old: str, new: str) -> Any:
+    if isinstance(content, list):
+        return [_reworded(content[0], old, new), *content[1:]]
+    said = content.get("content", "") if isinstance(content, dict) else content
+    if old and said.startswith(old):
+        return new + said[len(old) :]
+    # A message that was only files, or that called a skill: what was attached is told at its end.
+    place = said.find("[Attached file: ")
+    return new if place < 0 else f"{new}\n\n{said[place:]}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starpod.agent import attachments, history, settle_store, store
+from starpod.agent.branches import Branches
 from starpod.agent.compaction import Compactor
 from starpod.agent.costs import Costs
 from starpod.agent.journal import Journal
@@ -22,7 +23,7 @@ from starpod.agent.replay import replay
 from starpod.agent.runner import Runner
 from starpod.agent.skill_drafts import SkillDraft, SkillDrafts
 from starpod.agent.turn import Turn
-from starpod.agent.turns import Prepared, Turns
+from starpod.agent.turns import Prepared, Submitted, Turns, submitted
 from starpod.agent.types import Published, TurnRequest, UsageRow
 from starpod.approvals.service import Approvals
 from starpod.clock import Clock
@@ -44,20 +45,12 @@ from starpod.tools.types import ToolContext
 if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
 
+logger = logging.getLogger(__name__)
+
+KEPT_DELETED = timedelta(days=30)
+PURGED_AT_ONCE = 20
 USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CLIENT_MESSAGE_ID_LENGTH = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Submitted:
-    """A message that is stored. `turn` is None when the message was known and its turn is no longer in memory: ask `replay`."""
-
-    session_id: str
-    turn_id: str
-    turn: Turn | None
-    is_duplicate: bool
-    is_follow_up: bool
-    message_id: int
 
 
 class Agent:
@@ -107,6 +100,7 @@ class Agent:
             approvals=self.approvals,
         )
         self.turns = Turns(database, clock, self._tasks, self._runner.run)
+        self.branches = Branches(database, self.turns, clock, self._prepare_again)
 
     async def open(self) -> list[str]:
         """Settle what a crash left behind; returns the ids of turns that were cut off."""
@@ -131,14 +125,7 @@ class Agent:
         turn, accepted = await self.turns.submit(request, prepared)
         if accepted.kind != "duplicate" and request.files:
             await self._remember_files(request, prepared, accepted.session_id, turn)
-        return Submitted(
-            accepted.session_id,
-            turn.id if turn is not None else accepted.turn_id,
-            turn,
-            accepted.kind == "duplicate",
-            accepted.kind == "injected",
-            accepted.message_id,
-        )
+        return submitted(turn, accepted)
 
     async def find_turn(self, viewer: Viewer, session_id: str, turn_id: str | None = None) -> Turn | None:
         """The named turn of a session, or its newest, if it is still in memory. NotFound for a session the viewer may not see."""
@@ -163,6 +150,35 @@ class Agent:
         await self.require_session(viewer, session_id)
         return self.turns.stop(session_id, turn_id)
 
+    async def delete_session(self, viewer: Viewer, session_id: str, *, permanent: bool = False) -> None:
+        """Hide a session at once and stop what runs in it; `permanent` also removes it for good, and those already hidden. NotFound."""
+        is_hidden = await self.database.run(sessions.mark_deleted, session_id, viewer.owner_ids, self._clock.now())
+        if not is_hidden and not (
+            permanent and await self.database.read(sessions.find_deleted, session_id, viewer.owner_ids)
+        ):
+            raise NotFound(f"Session {session_id!r} not found")
+        await self.turns.halt(session_id)
+        if permanent:
+            await self._purge(session_id)
+
+    async def purge_deleted(self) -> int:
+        """Remove for good what was deleted more than 30 days ago; returns how many sessions."""
+        moment = self._clock.now() - KEPT_DELETED
+        session_ids = await self.database.read(sessions.deleted_before, moment, PURGED_AT_ONCE)
+        for session_id in session_ids:
+            await self._purge(session_id)
+        return len(session_ids)
+
+    async def _purge(self, session_id: str) -> None:
+        self.turns.forget(session_id)
+        files = await self.database.run(sessions.purge, session_id)
+        for file in files:
+            path = self._home(file.user_id, is_admin=file.is_admin) / file.path
+            try:
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+            except OSError as error:
+                logger.warning("a file of a deleted session could not be removed: %s", error.strerror)
+
     async def require_session(self, viewer: Viewer, session_id: str) -> None:
         """NotFound unless the viewer may see the session."""
         if await self.database.read(sessions.find_session, session_id, viewer.owner_ids) is None:
@@ -186,8 +202,7 @@ class Agent:
         await self.models.warm_up()
         model = self.models.resolve(request.model).spec
         gap = gap_of(config, request.key.channel)
-        command = await self.skills.command(request.text) if request.text.lstrip().startswith("/") else None
-        text, skill = (command.text, command.name) if command else (request.text, None)
+        text, skill = await self._expanded(request.text)
         if not request.files:
             return Prepared(config, history.user_json(text, self._clock.now()), model, (), gap, skill)
         home = self._home(request.key.user_id, is_admin=request.is_admin)
@@ -197,6 +212,18 @@ class Agent:
             _with_files, request, text, saved_as, names, shows_images=self.models.supports_vision(request.model)
         )
         return Prepared(config, user_json, model, saved_as, gap, skill)
+
+    async def _prepare_again(self, request: TurnRequest) -> tuple[Prepared, str]:
+        """As `_prepare`, for a message that may have files already: also the text for the model, for the caller to put in its place."""
+        await self.models.warm_up()
+        model = self.models.resolve(request.model).spec
+        text, skill = await self._expanded(request.text)
+        return Prepared(self._config(), "", model, skill=skill), text
+
+    async def _expanded(self, text: str) -> tuple[str, str | None]:
+        """A message with the skill that it calls by `/name` written out, and that skill's name."""
+        command = await self.skills.command(text) if text.lstrip().startswith("/") else None
+        return (command.text, command.name) if command else (text, None)
 
     async def _remember_files(
         self, request: TurnRequest, prepared: Prepared, session_id: str, turn: Turn | None

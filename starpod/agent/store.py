@@ -24,6 +24,8 @@ TURN_COLUMNS = (
     "ORDER BY usage_stats.id DESC LIMIT 1), model), num_turns, error"
 )
 
+_SHOWN = "(turn_id IS NULL OR turn_id NOT IN (SELECT id FROM turns WHERE session_id = ? AND is_hidden = 1))"
+
 
 @dataclass(frozen=True, slots=True)
 class Begun:
@@ -62,7 +64,7 @@ def accept(
     Raises Conflict when `queue_limit` messages of the session already wait.
     """
     user_id = request.key.user_id
-    if request.client_message_id and (known := _find_client_message(connection, user_id, request.client_message_id)):
+    if request.client_message_id and (known := find_client_message(connection, user_id, request.client_message_id)):
         return Accepted("duplicate", known[1], known[0])
     session_id, closed = sessions.resolve(connection, request.key, gap=gap, now=now, triggered_by=request.triggered_by)
     sessions.touch(connection, session_id, title=title_of(request.text), now=now)
@@ -74,16 +76,16 @@ def accept(
                 (user_id, request.client_message_id, running),
             )
         return Accepted("injected", session_id, running, message_id, closed_session_id=closed)
-    waiting = _unfinished(connection, session_id)
+    waiting = unfinished(connection, session_id)
     if waiting > queue_limit:
         raise Conflict(
             f"{waiting} messages of this session are waiting already. Wait for an answer, or stop the running turn."
         )
-    _insert_turn(connection, turn_id, session_id, user_id, request, model, is_running=waiting == 0, now=now)
+    insert_turn(connection, turn_id, session_id, user_id, request, model, is_running=waiting == 0, now=now)
     message_id = sessions.add_message(
         connection, session_id, turn_id, "user", request.text, now, is_pending=waiting > 0
     )
-    begun = _begin(connection, turn_id, session_id, user_json, now) if waiting == 0 else None
+    begun = begin_turn(connection, turn_id, session_id, user_json, now) if waiting == 0 else None
     return Accepted("new", session_id, turn_id, message_id, begun, closed)
 
 
@@ -99,8 +101,8 @@ def promote(
     now: datetime,
 ) -> Begun | None:
     """Make a turn of a follow-up whose turn ended before it was heard. Returns what to begin from, or None when it has to wait."""
-    waiting = _unfinished(connection, session_id)
-    _insert_turn(
+    waiting = unfinished(connection, session_id)
+    insert_turn(
         connection,
         turn_id,
         session_id,
@@ -117,7 +119,7 @@ def promote(
             "UPDATE follow_ups SET turn_id = ? WHERE user_id = ? AND client_message_id = ?",
             (turn_id, request.key.user_id, request.client_message_id),
         )
-    return _begin(connection, turn_id, session_id, user_json, now) if waiting == 0 else None
+    return begin_turn(connection, turn_id, session_id, user_json, now) if waiting == 0 else None
 
 
 def begin(connection: peewee.Database, turn_id: str, session_id: str, user_json: str, now: datetime) -> Begun:
@@ -125,7 +127,7 @@ def begin(connection: peewee.Database, turn_id: str, session_id: str, user_json:
     connection.execute_sql(
         "UPDATE turns SET state = 'running', started_at = ? WHERE id = ?", (format_time(now), turn_id)
     )
-    return _begin(connection, turn_id, session_id, user_json, now)
+    return begin_turn(connection, turn_id, session_id, user_json, now)
 
 
 def save_response(
@@ -199,9 +201,10 @@ def find_turn(connection: peewee.Database, turn_id: str) -> StoredTurn | None:
 
 
 def find_last_turn(connection: peewee.Database, session_id: str) -> StoredTurn | None:
-    """The newest turn of a session."""
+    """The newest turn of the branch that is shown."""
     row = connection.execute_sql(
-        f"SELECT {TURN_COLUMNS} FROM turns WHERE session_id = ? ORDER BY created_at DESC LIMIT 1", (session_id,)
+        f"SELECT {TURN_COLUMNS} FROM turns WHERE id = (SELECT head_turn_id FROM session_metadata WHERE id = ?)",
+        (session_id,),
     ).fetchone()
     return StoredTurn(*row) if row else None
 
@@ -299,7 +302,7 @@ def add_model_message(
     return int(cursor.lastrowid)
 
 
-def _find_client_message(connection: peewee.Database, user_id: str, client_message_id: str) -> tuple[str, str] | None:
+def find_client_message(connection: peewee.Database, user_id: str, client_message_id: str) -> tuple[str, str] | None:
     """(turn id, session id) that a client message already led to."""
     row: tuple[str, str] | None = connection.execute_sql(
         "SELECT id, session_id FROM turns WHERE user_id = ? AND client_message_id = ? UNION ALL "
@@ -310,7 +313,8 @@ def _find_client_message(connection: peewee.Database, user_id: str, client_messa
     return row
 
 
-def _unfinished(connection: peewee.Database, session_id: str) -> int:
+def unfinished(connection: peewee.Database, session_id: str) -> int:
+    """How many turns of a session run or wait."""
     row = connection.execute_sql(
         "SELECT count(*) FROM turns INDEXED BY turns_unfinished WHERE session_id = ? AND state IN ('queued', 'running')",
         (session_id,),
@@ -318,7 +322,7 @@ def _unfinished(connection: peewee.Database, session_id: str) -> int:
     return int(row[0])
 
 
-def _insert_turn(
+def insert_turn(
     connection: peewee.Database,
     turn_id: str,
     session_id: str,
@@ -330,28 +334,35 @@ def _insert_turn(
     now: datetime,
     keep_client_id: bool = True,
 ) -> None:
+    """Store a turn behind the session's head and make it the head."""
     moment = format_time(now)
     connection.execute_sql(
-        "INSERT INTO turns (id, session_id, user_id, client_message_id, model, state, text, created_at, started_at) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO turns (id, session_id, user_id, client_message_id, model, state, text, created_at, started_at, parent_id) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, (SELECT head_turn_id FROM session_metadata WHERE id = ?))",
         (
             turn_id, session_id, user_id, request.client_message_id if keep_client_id else None, model,
-            "running" if is_running else "queued", request.text, moment, moment if is_running else None,
+            "running" if is_running else "queued", request.text, moment, moment if is_running else None, session_id,
         ),
     )  # fmt: skip
+    connection.execute_sql("UPDATE session_metadata SET head_turn_id = ? WHERE id = ?", (turn_id, session_id))
 
 
-def _begin(connection: peewee.Database, turn_id: str, session_id: str, user_json: str, now: datetime) -> Begun:
+def begin_turn(connection: peewee.Database, turn_id: str, session_id: str, user_json: str, now: datetime) -> Begun:
+    """Put the message into the model's history and return that history."""
     add_model_message(connection, session_id, turn_id, user_json, now)
     connection.execute_sql(
         "UPDATE session_messages SET is_pending = 0 WHERE turn_id = ? AND is_pending = 1", (turn_id,)
     )
     last = connection.execute_sql(
-        "SELECT upto_id, summary FROM compaction_log WHERE session_id = ? ORDER BY id DESC LIMIT 1", (session_id,)
+        # A summary of another branch ends in a message that is not shown.
+        "SELECT upto_id, summary FROM compaction_log WHERE session_id = ? AND upto_id IN "
+        f"(SELECT id FROM model_messages WHERE session_id = ? AND {_SHOWN}) ORDER BY id DESC LIMIT 1",
+        (session_id, session_id, session_id),
     ).fetchone()
     upto_id, summary = last if last else (0, None)
     rows = connection.execute_sql(
-        "SELECT id, message FROM model_messages WHERE session_id = ? AND id > ? ORDER BY id", (session_id, upto_id)
+        f"SELECT id, message FROM model_messages WHERE session_id = ? AND id > ? AND {_SHOWN} ORDER BY id",
+        (session_id, upto_id, session_id),
     ).fetchall()
     return Begun(rows, summary)
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from starpod.agent import store
+from starpod.agent import branch_store, store
 from starpod.agent.store import Accepted
 from starpod.agent.turn import FollowUp, Turn
 from starpod.agent.types import TurnRequest, UserMessageAdded
@@ -46,6 +46,30 @@ class Prepared:
     saved_as: tuple[str, ...] = ()
     gap: timedelta | None = None
     skill: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A message that is stored. `turn` is None when the message was known and its turn is no longer in memory: ask `replay`."""
+
+    session_id: str
+    turn_id: str
+    turn: Turn | None
+    is_duplicate: bool
+    is_follow_up: bool
+    message_id: int
+
+
+def submitted(turn: Turn | None, accepted: Accepted) -> Submitted:
+    """What became of a message, as `Turns.submit` and `Turns.branch` tell it."""
+    return Submitted(
+        accepted.session_id,
+        turn.id if turn is not None else accepted.turn_id,
+        turn,
+        accepted.kind == "duplicate",
+        accepted.kind == "injected",
+        accepted.message_id,
+    )
 
 
 class Turns:
@@ -102,6 +126,51 @@ class Turns:
                 )
                 self._enqueue(turn)
                 return turn, accepted
+
+    async def branch(
+        self, request: TurnRequest, prepared: Prepared, *, session_id: str, beside: str, texts: tuple[str, ...]
+    ) -> tuple[Turn | None, Accepted]:
+        """Answer in place of the turn `beside`, from the same past. As `submit`; Conflict while the session is busy."""
+        if self._is_closing:
+            raise Unavailable("The gateway is shutting down. Try again in a moment.")
+        turn_id = str(uuid.uuid4())
+        accepted = await self._database.run(
+            branch_store.accept,
+            request,
+            session_id=session_id,
+            beside=beside,
+            texts=texts,
+            turn_id=turn_id,
+            user_json=prepared.user_json,
+            model=prepared.model,
+            now=self._clock.now(),
+        )
+        if accepted.kind == "duplicate":
+            return self.find(accepted.turn_id), accepted
+        turn = Turn(
+            turn_id=turn_id,
+            session_id=session_id,
+            request=request,
+            config=prepared.config,
+            user_json=prepared.user_json,
+            begun=accepted.begun,
+            skill=prepared.skill,
+        )
+        self._enqueue(turn)
+        return turn, accepted
+
+    async def halt(self, session_id: str) -> None:
+        """Stop everything that runs or waits in a session, and wait until it has ended."""
+        while (lane := self._lanes.get(session_id)) is not None:
+            turns = [turn for turn in (*lane.waiting, lane.current) if turn is not None]
+            for turn in turns:
+                self.stop(session_id, turn.id)
+            await asyncio.gather(*(turn.ended.wait() for turn in turns))
+
+    def forget(self, session_id: str) -> None:
+        """Drop the ended turns of a session: storage knows better which of them is shown."""
+        for turn in [turn for turn in self._finished.values() if turn.session_id == session_id]:
+            del self._finished[turn.id]
 
     def find(self, turn_id: str) -> Turn | None:
         """A turn that runs, waits, or ended a short while ago."""

@@ -181,3 +181,17 @@ class StoredTurn:
     model: str | None
     num_turns: int
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A turn among those that answer at the same place: it was regenerated, or its message was edited."""
+
+    turn_id: str
+    parent_id: str | None
+    message_id: int
+    text: str
+    state: TurnState
+    model: str | None
+    created_at: str
+    is_active: bool

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import AsyncIterator
 
 from starpod.db.database import Database
-from starpod.errors import NotFound
-from starpod.sessions import store
-from starpod.sessions.types import Channel, Message, Session, SessionKey, Viewer
+from starpod.errors import InvalidInput, NotFound
+from starpod.sessions import export, export_store, search, search_store, store
+from starpod.sessions.export import Format
+from starpod.sessions.types import Channel, Message, Session, SessionHit, SessionKey, SessionQuery, Viewer
 
 TITLE_BYTES = 100
 KEPT_LISTS = 200
+MOST_TITLE = 200
+NEWEST = SessionQuery()
 
 
 class Sessions:
@@ -18,20 +22,20 @@ class Sessions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lists: dict[tuple[tuple[str, ...] | None, int], list[Session]] = {}
+        self._lists: dict[tuple[tuple[str, ...] | None, SessionQuery], list[Session]] = {}
         self._lists_generation = -1
 
-    async def list_recent(self, viewer: Viewer, *, limit: int = 20) -> list[Session]:
-        """Up to `limit` sessions that are not archived, newest message first. Do not change the list: others get the same one."""
+    async def list_recent(self, viewer: Viewer, query: SessionQuery = NEWEST) -> list[Session]:
+        """Sessions by a query, newest message first. Do not change the list: others get the same one."""
         # Every open page asks for this again and again, and a thread's answer costs more than all the rest of the request.
         generation = self._database.generation
         if generation != self._lists_generation:
             self._lists.clear()
             self._lists_generation = generation
-        key = (viewer.owner_ids, limit)
+        key = (viewer.owner_ids, query)
         found = self._lists.get(key)
         if found is None:
-            found = await self._database.read(store.list_sessions, viewer.owner_ids, limit)
+            found = await self._database.read(store.list_sessions, viewer.owner_ids, query)
             if self._lists_generation == generation == self._database.generation and len(self._lists) < KEPT_LISTS:
                 self._lists[key] = found
         return found
@@ -61,9 +65,55 @@ class Sessions:
         ):
             raise NotFound(f"Session {session_id!r} not found")
 
+    async def update(
+        self, viewer: Viewer, session_id: str, *, title: str | None = None, is_pinned: bool | None = None
+    ) -> Session:
+        """Rename or pin: change what is not None. InvalidInput for a title that is no line of text, NotFound as `get`."""
+        if title is not None:
+            title = " ".join(title.split())
+            if not 0 < len(title) <= MOST_TITLE:
+                raise InvalidInput("The title is not usable", {"title": f"1 to {MOST_TITLE} characters"})
+        session = await self._database.run(store.update, session_id, viewer.owner_ids, title=title, is_pinned=is_pinned)
+        if session is None:
+            raise NotFound(f"Session {session_id!r} not found")
+        return session
+
+    async def restore(self, viewer: Viewer, session_id: str) -> Session:
+        """Bring back a deleted session. NotFound when the viewer has no such deleted session."""
+        session = await self._database.run(store.restore, session_id, viewer.owner_ids)
+        if session is None:
+            raise NotFound(f"No deleted session {session_id!r}")
+        return session
+
+    async def search(self, viewer: Viewer, text: str, *, limit: int = 20) -> list[SessionHit]:
+        """Sessions whose title or messages speak of `text`, the best first. Any text is a valid query."""
+        words = search.parse_query(text)
+        if not words:
+            return []
+        await self.index()
+        return await self._database.read(search_store.search, viewer.owner_ids, words, limit)
+
+    async def export(self, viewer: Viewer, session_id: str, form: Format) -> tuple[Session, AsyncIterator[bytes]]:
+        """A session with all its branches as a file, in pieces. NotFound as `get`."""
+        session = await self.get(viewer, session_id)
+        turns = await self._database.read(export_store.list_turns, session_id)
+
+        async def pages(after: int) -> list[Message]:
+            return await self._database.read(export_store.list_page, session_id, after, export.PAGE)
+
+        if form == "markdown":
+            return session, export.as_markdown(session, turns, pages)
+        files = await self._database.read(export_store.list_files, session_id)
+        return session, export.as_json(session, turns, files, pages)
+
+    async def index(self) -> None:
+        """Bring the search index up to the newest message, a batch at a time."""
+        while await self._database.read(search_store.is_behind):
+            await self._database.run(search_store.catch_up)
+
     async def ping(self) -> None:
         """Unavailable when the database does not answer."""
-        await self._database.check(store.list_sessions, None, 1)
+        await self._database.check(store.list_sessions, None, SessionQuery(limit=1))
 
 
 def session_key(channel_id: str | None, channel_session_key: str | None, user_id: str) -> SessionKey:

@@ -9,34 +9,49 @@ from typing import Any
 import peewee
 
 from starpod.clock import format_time, parse_time
-from starpod.sessions.types import Message, MessageRole, Session, SessionKey
+from starpod.sessions import search_store
+from starpod.sessions.types import Message, MessageRole, Session, SessionKey, SessionQuery, StoredFile
 
 COLUMNS = (
     "id, created_at, last_message_at, is_closed, summary, title, message_count, channel, channel_session_key, user_id, "
-    "is_read, is_archived, triggered_by"
+    "is_read, is_archived, triggered_by, is_pinned"
 )
 CLOSED_BY_GAP = "Auto-closed: inactivity"
 
-_NEWEST_OF_ONE = f"SELECT {COLUMNS} FROM session_metadata WHERE user_id = ? AND is_archived = 0 ORDER BY last_message_at DESC LIMIT ?"
+REOPENS = 2
+"""`is_closed` of a session that was open when it was deleted."""
+
+_SHOWN = "(turn_id IS NULL OR turn_id NOT IN (SELECT id FROM turns WHERE session_id = ? AND is_hidden = 1))"
 
 
-def list_sessions(connection: peewee.Database, owner_ids: tuple[str, ...] | None, limit: int) -> list[Session]:
-    """Sessions that are not archived, the newest message first; of all owners when `owner_ids` is None."""
+def list_sessions(connection: peewee.Database, owner_ids: tuple[str, ...] | None, query: SessionQuery) -> list[Session]:
+    """Sessions that are not deleted, the newest message first; of all owners when `owner_ids` is None."""
+    where = "is_archived = ? AND deleted_at IS NULL"
+    params: list[int | str] = [int(query.archived)]
+    if query.pinned_only:
+        where += " AND is_pinned = 1"
+    if query.before is not None:
+        where += " AND (last_message_at, id) < (SELECT last_message_at, id FROM session_metadata WHERE id = ?)"
+        params.append(query.before)
+    select, order = f"SELECT {COLUMNS} FROM session_metadata", "ORDER BY last_message_at DESC, id DESC LIMIT ?"
     if owner_ids is None:
-        sql = f"SELECT {COLUMNS} FROM session_metadata WHERE is_archived = 0 ORDER BY last_message_at DESC LIMIT ?"
-        return [_session(row) for row in connection.execute_sql(sql, (limit,))]
+        rows = connection.execute_sql(f"{select} WHERE {where} {order}", (*params, query.limit))
+        return [_session(row) for row in rows]
+    of_one = f"{select} WHERE user_id = ? AND {where} {order}"
     if len(owner_ids) == 1:
-        return [_session(row) for row in connection.execute_sql(_NEWEST_OF_ONE, (owner_ids[0], limit))]
+        return [_session(row) for row in connection.execute_sql(of_one, (owner_ids[0], *params, query.limit))]
     # One index walk an owner, then a merge: an IN over owners would sort all that they ever said.
-    branches = " UNION ALL ".join(f"SELECT * FROM ({_NEWEST_OF_ONE})" for _ in owner_ids)
-    params = [value for owner in owner_ids for value in (owner, limit)]
-    sql = f"SELECT * FROM ({branches}) ORDER BY last_message_at DESC LIMIT ?"
-    return [_session(row) for row in connection.execute_sql(sql, (*params, limit))]
+    branches = " UNION ALL ".join(f"SELECT * FROM ({of_one})" for _ in owner_ids)
+    values = [value for owner in owner_ids for value in (owner, *params, query.limit)]
+    rows = connection.execute_sql(f"SELECT * FROM ({branches}) {order}", (*values, query.limit))
+    return [_session(row) for row in rows]
 
 
 def find_session(connection: peewee.Database, session_id: str, owner_ids: tuple[str, ...] | None) -> Session | None:
     """The session, or None when it is unknown or not of one of `owner_ids`."""
-    row = connection.execute_sql(f"SELECT {COLUMNS} FROM session_metadata WHERE id = ?", (session_id,)).fetchone()
+    row = connection.execute_sql(
+        f"SELECT {COLUMNS} FROM session_metadata WHERE id = ? AND deleted_at IS NULL", (session_id,)
+    ).fetchone()
     if row is None or (owner_ids is not None and row[9] not in owner_ids):
         return None
     return _session(row)
@@ -45,11 +60,11 @@ def find_session(connection: peewee.Database, session_id: str, owner_ids: tuple[
 def list_messages(
     connection: peewee.Database, session_id: str, limit: int | None = None, before: int | None = None
 ) -> list[Message]:
-    """Rows in order of id. With `limit` only the last that many, with `before` only those of a smaller id."""
+    """Rows of the branch that is shown, in order of id. With `limit` only the last that many, with `before` only smaller ids."""
     rows = connection.execute_sql(
         "SELECT id, session_id, role, content, timestamp, turn_id FROM session_messages "
-        "WHERE session_id = ? AND id < ? ORDER BY id DESC LIMIT ?",
-        (session_id, before if before is not None else 2**62, limit if limit is not None else -1),
+        f"WHERE session_id = ? AND id < ? AND {_SHOWN} ORDER BY id DESC LIMIT ?",
+        (session_id, before if before is not None else 2**62, session_id, limit if limit is not None else -1),
     ).fetchall()
     return [Message(*row) for row in reversed(rows)]
 
@@ -130,6 +145,81 @@ def set_flag(
     return True
 
 
+def update(
+    connection: peewee.Database,
+    session_id: str,
+    owner_ids: tuple[str, ...] | None,
+    *,
+    title: str | None,
+    is_pinned: bool | None,
+) -> Session | None:
+    """Change what is not None and return the session; None when there is no such session for these owners."""
+    if find_session(connection, session_id, owner_ids) is None:
+        return None
+    connection.execute_sql(
+        "UPDATE session_metadata SET title = coalesce(?, title), is_pinned = coalesce(?, is_pinned) WHERE id = ?",
+        (title, None if is_pinned is None else int(is_pinned), session_id),
+    )
+    return find_session(connection, session_id, owner_ids)
+
+
+def mark_deleted(
+    connection: peewee.Database, session_id: str, owner_ids: tuple[str, ...] | None, now: datetime
+) -> bool:
+    """Hide a session; it is closed too, so that its key is free. False when there is no such session for these owners."""
+    if find_session(connection, session_id, owner_ids) is None:
+        return False
+    connection.execute_sql(
+        "UPDATE session_metadata SET deleted_at = ?, is_closed = CASE is_closed WHEN 0 THEN ? ELSE is_closed END WHERE id = ?",
+        (format_time(now), REOPENS, session_id),
+    )
+    return True
+
+
+def find_deleted(connection: peewee.Database, session_id: str, owner_ids: tuple[str, ...] | None) -> bool:
+    """Whether these owners have a deleted session of this id."""
+    row = connection.execute_sql(
+        "SELECT user_id FROM session_metadata WHERE id = ? AND deleted_at IS NOT NULL", (session_id,)
+    ).fetchone()
+    return row is not None and (owner_ids is None or row[0] in owner_ids)
+
+
+def restore(connection: peewee.Database, session_id: str, owner_ids: tuple[str, ...] | None) -> Session | None:
+    """Bring a deleted session back, open if it was and its key was not taken since. None when these owners have no such session."""
+    if not find_deleted(connection, session_id, owner_ids):
+        return None
+    connection.execute_sql(
+        "UPDATE session_metadata SET deleted_at = NULL, is_closed = CASE WHEN is_closed = ? AND NOT EXISTS ("
+        "SELECT 1 FROM session_metadata AS other WHERE other.channel = session_metadata.channel AND other.is_closed = 0 "
+        "AND other.channel_session_key = session_metadata.channel_session_key AND other.user_id = session_metadata.user_id) "
+        "THEN 0 ELSE 1 END WHERE id = ?",
+        (REOPENS, session_id),
+    )
+    return find_session(connection, session_id, owner_ids)
+
+
+def deleted_before(connection: peewee.Database, moment: datetime, limit: int) -> list[str]:
+    """Ids of sessions that were deleted before `moment`."""
+    rows = connection.execute_sql(
+        "SELECT id FROM session_metadata WHERE deleted_at < ? LIMIT ?", (format_time(moment), limit)
+    )
+    return [row[0] for row in rows.fetchall()]
+
+
+def purge(connection: peewee.Database, session_id: str) -> list[StoredFile]:
+    """Remove a deleted session with all that was said in it; what it cost stays booked. Returns the files that came with its messages."""
+    rows = connection.execute_sql(
+        "SELECT DISTINCT session_metadata.user_id, coalesce(users.role = 'admin', 0), attachments.path FROM attachments "
+        "JOIN session_metadata ON session_metadata.id = attachments.session_id "
+        "LEFT JOIN users ON users.id = session_metadata.user_id WHERE session_id = ? AND direction = 'in'",
+        (session_id,),
+    ).fetchall()
+    search_store.forget(connection, session_id)
+    # Everything else that belongs to the session goes with its row.
+    connection.execute_sql("DELETE FROM session_metadata WHERE id = ? AND deleted_at IS NOT NULL", (session_id,))
+    return [StoredFile(user_id, is_admin != 0, path) for user_id, is_admin, path in rows]
+
+
 def _session(row: tuple[Any, ...]) -> Session:
     return Session(
         row[0],
@@ -145,4 +235,5 @@ def _session(row: tuple[Any, ...]) -> Session:
         row[10] != 0,
         row[11] != 0,
         row[12],
+        row[13] != 0,
     )

@@ -29,6 +29,7 @@ class Session:
     is_read: bool
     is_archived: bool
     triggered_by: str | None
+    is_pinned: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,75 @@ class Message:
     content: str
     timestamp: str
     turn_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionQuery:
+    """What a list of sessions is to hold. `before` is the id of the last session of the page before."""
+
+    limit: int = 20
+    archived: bool = False
+    pinned_only: bool = False
+    before: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHit:
+    """A session found by words: by its title (then `message_id` and `role` are None), or by its best message.
+
+    `snippet` is plain text; each of `marks` is a pair of offsets into it, in characters, where a word of the query stands.
+    """
+
+    session_id: str
+    title: str | None
+    last_message_at: str
+    message_id: int | None
+    role: MessageRole | None
+    timestamp: str | None
+    snippet: str
+    marks: tuple[tuple[int, int], ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedTurn:
+    """A turn as an export tells it. Tokens are sums over its model calls, `input_tokens` the part that was not cached."""
+
+    id: str
+    parent_id: str | None
+    state: str
+    model: str | None
+    error: str | None
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    is_active: bool
+    input_tokens: int
+    output_tokens: int
+    cache_read: int
+    cache_write: int
+    cost_usd: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedFile:
+    """A file of a conversation as an export names it."""
+
+    turn_id: str | None
+    direction: str
+    file_name: str
+    mime_type: str
+    size_bytes: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file that came with a message; `path` is relative to its owner's home."""
+
+    user_id: str
+    is_admin: bool
+    path: str
 
 
 @dataclass(frozen=True, slots=True)

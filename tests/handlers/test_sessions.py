@@ -29,6 +29,7 @@ SESSION_FIELDS = [
     "is_read",
     "is_archived",
     "triggered_by",
+    "is_pinned",
 ]
 
 
@@ -61,6 +62,7 @@ async def test_a_session_is_shown_with_all_its_fields(tmp_path: Path) -> None:
             "is_read": session["is_read"],
             "is_archived": False,
             "triggered_by": None,
+            "is_pinned": False,
         }
 
 
