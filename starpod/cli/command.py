@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from starpod import __version__
 from starpod.cli import accounts
-from starpod.cli.gateway import Question, ask, stop_turn
+from starpod.cli.gateway import Question, answer_approval, ask, stop_turn
 from starpod.cli.place import Folder, running_gateway
 from starpod.cli.screen import Screen, plain
 from starpod.clock import SystemClock
@@ -124,11 +124,25 @@ def chat(
         _converse(address, question, key or stack.enter_context(temporary_key(folder)))
 
 
+def _decide(address: str, event: Mapping[str, Any], key: str | None) -> None:
+    """Ask on the terminal. Without one, somebody may answer elsewhere, in the browser for instance."""
+    # Not click's prompt, which writes to stdout: only the answer belongs there.
+    sys.stderr.write("Allow it? y = yes, s = in this conversation, a = always, n = no [n]: ")
+    sys.stderr.flush()
+    said = sys.stdin.readline().strip().lower()[:1]
+    remember = {"s": "session", "a": "forever"}.get(said, "once")
+    answer = {"decision": "approve" if said in ("y", "s", "a") else "deny", "remember": remember}
+    if not answer_approval(address, event, answer, key):
+        typer.echo("it waits no longer", err=True)
+
+
 def _converse(address: str, question: Question, key: str | None) -> None:
     screen = Screen()
     try:
         for event in ask(address, question, key):
             screen.show(event)
+            if event.get("type") == "approval_request" and sys.stdin.isatty():
+                _decide(address, event, key)
     except KeyboardInterrupt:
         stopped = screen.session_id is not None and stop_turn(address, screen.session_id, key)
         typer.echo("stopped" if stopped else "left; the gateway may still be answering", err=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,19 @@ def stop_turn(url: str, session_id: str, api_key: str | None = None) -> bool:
         address = f"{url.rstrip('/')}/api/sessions/{session_id}/stop"
         response = httpx2.post(address, json={}, headers=headers, timeout=CONNECT_TIMEOUT_S, trust_env=False)
     except httpx2.HTTPError:
+        return False
+    return response.is_success
+
+
+def answer_approval(
+    url: str, question: Mapping[str, Any], answer: Mapping[str, str], api_key: str | None = None
+) -> bool:
+    """Answer an `approval_request` with its decision and how long to remember it; whether it still waited."""
+    headers = {"X-API-Key": api_key} if api_key else {}
+    try:
+        address = f"{url.rstrip('/')}/api/sessions/{question['session_id']}/approvals/{question['approval_id']}"
+        response = httpx2.post(address, json=dict(answer), headers=headers, timeout=CONNECT_TIMEOUT_S, trust_env=False)
+    except (httpx2.HTTPError, KeyError):
         return False
     return response.is_success
 

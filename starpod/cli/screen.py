@@ -43,6 +43,11 @@ class Screen:
                 self._note(f"• {message.get('name')} {_compact(message.get('input'))}", "dim")
             case "tool_result" if message.get("is_error"):
                 self._note(f"  failed: {_shortened(str(message.get('content', '')))}", "yellow")
+            case "approval_request":
+                what = message.get("subject") or f"{message.get('name')} {_compact(message.get('input'))}"
+                self._note(f"? waits for your word: {what}", "bold")
+            case "approval_result":
+                self._note(f"  {message.get('outcome')}", "dim")
             case "attachment":
                 self._note(f"• attached {message.get('file_name')}", "dim")
             case "error":

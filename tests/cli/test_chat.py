@@ -26,6 +26,7 @@ from starpod.db.lock import GatewayLock
 
 ROOT = Path(__file__).resolve().parents[2]
 START = {"type": "stream_start", "session_id": "s1"}
+QUESTION = {"type": "approval_request", "session_id": "s1", "approval_id": "q1", "name": "Bash", "subject": "git push"}
 END = {"type": "stream_end", "session_id": "s1", "is_error": False, "stopped": False}
 
 
@@ -45,6 +46,7 @@ class ScriptedGateway:
     headers: list[dict[str, str]] = field(default_factory=list)
     hold: bool = False  # send the messages, then nothing more until the client leaves
     stopped: list[str] = field(default_factory=list)
+    answers: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
 
 class ChatHandler(tornado.web.RequestHandler):
@@ -80,6 +82,15 @@ class StopHandler(tornado.web.RequestHandler):
         self.write({"stopped": True})
 
 
+class ApprovalHandler(tornado.web.RequestHandler):
+    def initialize(self, gateway: ScriptedGateway) -> None:
+        self.gateway = gateway
+
+    def post(self, session_id: str, approval_id: str) -> None:
+        self.gateway.answers.append((session_id, approval_id, json.loads(self.request.body)))
+        self.write({"ok": True})
+
+
 @pytest.fixture
 def gateway() -> Iterator[ScriptedGateway]:
     scripted = ScriptedGateway()
@@ -91,7 +102,11 @@ def gateway() -> Iterator[ScriptedGateway]:
     async def serve() -> None:
         ended = asyncio.Event()
         given = {"gateway": scripted}
-        routes = [("/api/chat", ChatHandler, given), ("/api/sessions/(.*)/stop", StopHandler, given)]
+        routes = [
+            ("/api/chat", ChatHandler, given),
+            ("/api/sessions/(.*)/stop", StopHandler, given),
+            ("/api/sessions/(.*)/approvals/(.*)", ApprovalHandler, given),
+        ]
         server = HTTPServer(tornado.web.Application(routes, log_function=lambda _: None))
         server.add_socket(sock)
         loop = asyncio.get_running_loop()
@@ -193,6 +208,44 @@ def test_an_interrupt_stops_the_turn(gateway: ScriptedGateway) -> None:
     assert process.returncode == 130
     assert gateway.stopped == ["s1"]
     assert err == "stopped\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "decision", "remember"),
+    [
+        ("y", "approve", "once"),
+        ("s", "approve", "session"),
+        ("Always", "approve", "forever"),
+        ("", "deny", "once"),
+        ("?", "deny", "once"),
+    ],
+)
+def test_a_call_that_waits_is_decided_on_the_terminal(
+    gateway: ScriptedGateway, typed: str, decision: str, remember: str
+) -> None:
+    gateway.messages = [START, QUESTION, END]
+    command = [sys.executable, "-m", "starpod", "chat", "hi", "--url", gateway.url]
+    terminal, stdin = os.openpty()
+    try:
+        os.write(terminal, f"{typed}\n".encode())
+        environ = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(command, env=environ, stdin=stdin, capture_output=True, text=True, timeout=30, check=True)
+    finally:
+        os.close(terminal)
+        os.close(stdin)
+    assert gateway.answers == [("s1", "q1", {"decision": decision, "remember": remember})]
+    assert done.stdout == ""
+    assert "waits for your word: git push" in done.stderr
+
+
+def test_without_a_terminal_a_call_that_waits_is_only_told(
+    gateway: ScriptedGateway, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gateway.messages = [START, QUESTION, {"type": "approval_result", "approval_id": "q1", "outcome": "timeout"}, END]
+    assert main(["chat", "hi", "--url", gateway.url]) == 0
+    out, err = capsys.readouterr()
+    assert (out, gateway.answers) == ("", [])
+    assert err == "? waits for your word: git push\n  timeout\n"
 
 
 def test_a_failed_turn_is_told_and_fails_the_command(

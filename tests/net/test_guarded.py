@@ -46,6 +46,15 @@ async def test_a_page_comes_with_its_headers_and_the_server_hears_the_name() -> 
 
 
 @pytest.mark.gen_test
+async def test_names_and_paths_outside_of_ascii_are_written_as_servers_know_them() -> None:
+    async with Site({"/p%C3%A4th": page("x")}) as site:
+        names = Names()
+        names.answers["xn--mnchen-3ya.example"] = [["127.0.0.1"]]
+        client = client_for(names, "xn--mnchen-3ya.example")
+        assert (await fetch(client, site.url("/päth", "MÜNCHEN.example"))).body == b"x"
+
+
+@pytest.mark.gen_test
 @pytest.mark.parametrize(
     "host",
     [
