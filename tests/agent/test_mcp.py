@@ -16,6 +16,7 @@ import pytest
 import tomlkit
 
 from starpod.tools.mcp.names import offered_name
+from tests.fakes import FakeClock
 from tests.gateway import Frame, Gateway, said
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.script import CallTool, script
@@ -322,6 +323,23 @@ async def test_a_server_is_for_admins_until_it_is_shared(tmp_path: Path) -> None
         refused = await use(gateway, "demo_add", key, a=1, b=2)
         assert refused["is_error"] is True and "no tool named" in refused["content"]
         assert (await gateway.client(key).get("/api/settings/mcp")).status_code == 403
+
+
+async def test_a_tool_that_comes_later_is_found(tmp_path: Path) -> None:
+    clock = FakeClock()
+    (tmp_path / "agent").mkdir()
+    settings = {"mcp": {"servers": {"demo": demo(tmp_path)}}}
+    async with Gateway(tmp_path / "agent", OpenAIServer(), settings=settings, clock=clock) as gateway:
+        await reach(gateway, "demo", "connected")
+        assert (await use(gateway, "demo_grow"))["content"] == "grown"
+        clock.advance(61)
+        await use(gateway, "demo_add", a=1, b=2)
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                if "demo_grown" in (await status(gateway, "demo"))["tools"]:
+                    break
+                await asyncio.sleep(0.05)
+        assert (await use(gateway, "demo_grown"))["content"] == "new"
 
 
 def test_names_fit_every_provider() -> None:

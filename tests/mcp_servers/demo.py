@@ -73,6 +73,13 @@ def picture() -> Any:
 
 
 @server.tool()
+def grow() -> str:
+    """Gains another tool."""
+    server.add_tool(lambda: "new", name="grown", description="Came later.")
+    return "grown"
+
+
+@server.tool()
 def flood() -> str:
     """A large result."""
     return "word " * 200_000

@@ -32,6 +32,8 @@ LONGEST_PAUSE_S = 60.0
 STEADY_S = 60.0
 """A connection that held this long was a good one: the pauses begin anew."""
 CHECK_TIMEOUT_S = 10.0
+FRESH_S = 60.0
+"""How old the list of tools may be when a turn begins; not every server tells that its tools changed, or that it is gone."""
 DRAIN_S = 2.0
 CLOSE_S = 5.0
 
@@ -61,6 +63,7 @@ class Connection:
         self._error: str | None = None
         self._notes: tuple[str, ...] = ()
         self._attempts = 0
+        self._listed_at = 0.0
         self._news = asyncio.Event()
         self._is_lost = False
         self._http_status: int | None = None
@@ -139,6 +142,11 @@ class Connection:
             case result:
                 return bounded(result)
 
+    def freshen(self) -> None:
+        """Have the tools listed again, in the background, when that was long ago."""
+        if self._toolset is not None and self._clock.monotonic() - self._listed_at > FRESH_S:
+            self._news.set()
+
     async def _serve(self) -> None:
         """Connect and return when the connection is lost; raises when it cannot be made."""
         self._is_lost = False
@@ -201,6 +209,7 @@ class Connection:
     async def _list(self, toolset: MCPToolset[Any]) -> None:
         # The tools carry a number of retries of their own, so the context is never looked at.
         listed = await toolset.get_tools(None)  # type: ignore[arg-type]
+        self._listed_at = self._clock.monotonic()
         self.tools, self._notes = offered_tools(self.name, listed, self.config.tools)
 
     async def _build(self, launch: Launch) -> MCPToolset[Any]:

@@ -33,9 +33,12 @@ class McpTools(AbstractToolset[ToolContext]):
         """The tools of the servers that the turn's user may use. Never fails and never waits long."""
         is_admin = ctx.deps.role == "admin"
         await self._servers.wait_until_settled(is_admin=is_admin)
+        connections = self._servers.connections(is_admin=is_admin)
+        for connection in connections:
+            connection.freshen()
         return {
             name: ToolsetTool(toolset=self, tool_def=tool.definition, max_retries=1, args_validator=_OBJECT)
-            for connection in self._servers.connections(is_admin=is_admin)
+            for connection in connections
             for name, tool in connection.tools.items()
         }
 
