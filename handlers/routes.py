@@ -10,6 +10,7 @@ from handlers.approvals import ApprovalHandler, ApprovalListHandler, RememberedH
 from handlers.auth import LoginHandler, LogoutHandler, VerifyHandler
 from handlers.base import Access
 from handlers.chat import ChatHandler
+from handlers.costs import CostsHandler, OwnCostsHandler
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.mcp import McpHandler
@@ -100,6 +101,8 @@ ROUTES = (
     Route(r"/api/settings/skills", SkillListHandler, "admin"),
     Route(r"/api/settings/skills/generate", SkillDraftHandler, "admin"),
     Route(rf"/api/settings/skills/{ID}", SkillHandler, "admin"),
+    Route(r"/api/costs", OwnCostsHandler, "user"),
+    Route(r"/api/settings/costs", CostsHandler, "admin"),
     Route(r"/api/settings/vault", VaultListHandler, "admin"),
     Route(rf"/api/settings/vault/{ID}", VaultEntryHandler, "admin"),
     Route(rf"/api/settings/vault/{ID}/meta", VaultHostsHandler, "admin"),

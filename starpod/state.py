@@ -25,6 +25,7 @@ from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
+from starpod.usage.service import CostReports
 from starpod.vault.service import Vault
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class AppState:
     sessions: Sessions
     frames: Frames
     vault: Vault
+    costs: CostReports
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -151,6 +153,7 @@ async def open_state(
         sessions=Sessions(database),
         frames=Frames(agent.internet, clock),
         vault=vault,
+        costs=CostReports(database, clock, lambda: watcher.config),
         tasks=TaskSet("gateway"),
         lock=lock,
     )
@@ -159,6 +162,7 @@ async def open_state(
     cut_off = await agent.open()
     if cut_off:
         logger.warning("%d turns were cut off when the gateway last stopped; what they had said is kept", len(cut_off))
+    state.tasks.spawn(state.costs.check(), name="usage-sums")
     watcher.start()
     return state
 

@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "starpod.approvals",
         "starpod.auth",
         "starpod.vault",
+        "starpod.usage",
         "starpod.sessions",
         "starpod.memory",
         "starpod.skills",

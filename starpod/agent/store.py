@@ -16,6 +16,7 @@ from starpod.clock import format_time
 from starpod.errors import Conflict
 from starpod.sessions import store as sessions
 from starpod.sessions.service import title_of
+from starpod.usage import store as sums
 
 TURN_COLUMNS = (
     "id, session_id, user_id, state, text, "
@@ -150,6 +151,7 @@ def save_response(
     for call_id, name, arguments in tool_calls:
         content = json.dumps({"type": "tool_use", "id": call_id, "name": name, "input": arguments}, ensure_ascii=False)
         sessions.add_message(connection, session_id, turn_id, "tool_use", content, now)
+        sums.count_tool(connection, session_id, name, now)
     row_id = add_model_message(connection, session_id, turn_id, message_json, now)
     add_usage(connection, session_id, turn_id, usage, num_turns, now)
     if is_final:
@@ -170,6 +172,8 @@ def save_tool_result(
     """One tool result, whole."""
     row = {"type": "tool_result", "tool_use_id": call_id, "content": content, "is_error": is_error}
     sessions.add_message(connection, session_id, turn_id, "tool_result", json.dumps(row, ensure_ascii=False), now)
+    if is_error and (name := _tool_of(connection, turn_id, call_id)) is not None:
+        sums.count_tool(connection, session_id, name, now, is_error=True)
 
 
 def save_request(
@@ -278,17 +282,24 @@ def add_usage(
     usage: UsageRow,
     num_turns: int,
     now: datetime,
+    user_id: str | None = None,
 ) -> None:
-    """Book one model call; without a turn it is the agent's own."""
-    connection.execute_sql(
+    """Book one model call; without a turn it is the user's given, or else the agent's own."""
+    found = connection.execute_sql("SELECT user_id FROM turns WHERE id = ?", (turn_id,)).fetchone()
+    user_id = found[0] if found else user_id or "admin"
+    cursor = connection.execute_sql(
         "INSERT INTO usage_stats (session_id, turn_id, turn, input_tokens, output_tokens, cache_read, cache_write, cost_usd, is_estimate, "
-        "purpose, provider, model, timestamp, user_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-        "coalesce((SELECT user_id FROM turns WHERE id = ?), 'admin'))",
+        "purpose, provider, model, timestamp, user_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             session_id, turn_id, num_turns, usage.input_tokens, usage.output_tokens, usage.cache_read, usage.cache_write, usage.cost_usd,
-            usage.is_estimate, usage.purpose, usage.provider, usage.model, format_time(now), turn_id,
+            usage.is_estimate, usage.purpose, usage.provider, usage.model, format_time(now), user_id,
         ),
     )  # fmt: skip
+    booked = sums.Booked(
+        int(cursor.lastrowid), user_id, session_id, usage.model, usage.input_tokens, usage.output_tokens, usage.cache_read,
+        usage.cache_write, usage.cost_usd, now,
+    )  # fmt: skip
+    sums.roll_up(connection, booked)
 
 
 def add_model_message(
@@ -311,6 +322,15 @@ def find_client_message(connection: peewee.Database, user_id: str, client_messag
         (user_id, client_message_id, user_id, client_message_id),
     ).fetchone()
     return row
+
+
+def _tool_of(connection: peewee.Database, turn_id: str, call_id: str) -> str | None:
+    """The name of the tool that a call was for."""
+    rows = connection.execute_sql(
+        "SELECT content FROM session_messages WHERE turn_id = ? AND role = 'tool_use' ORDER BY id DESC", (turn_id,)
+    )
+    calls = (json.loads(content) for (content,) in rows)
+    return next((str(call["name"]) for call in calls if call["id"] == call_id), None)
 
 
 def unfinished(connection: peewee.Database, session_id: str) -> int:

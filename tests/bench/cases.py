@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.bench import costs as cost_reports
 from tests.bench.processes import Bench, Target, fetch, free_port, put, wait_for_health
 from tests.bench.report import Figure
 
@@ -222,6 +223,18 @@ def memory(servers: Servers, plan: Plan) -> list[Figure]:
     return found
 
 
+def costs(servers: Servers, plan: Plan) -> list[Figure]:
+    """Cost reports over a million usage rows."""
+    bench = servers.bench
+    folder = bench.make_agent("costs")
+    bench.stop(bench.start_gateway(folder))
+    cost_reports.fill(folder)
+    gateway = bench.start_gateway(folder)
+    found = cost_reports.measure(gateway, plan.scaled(20))
+    bench.stop(gateway)
+    return found
+
+
 CASES: dict[str, Case] = {
     "start": start,
     "sessions": sessions,
@@ -230,4 +243,5 @@ CASES: dict[str, Case] = {
     "streams": streams,
     "stops": stops,
     "memory": memory,
+    "costs": costs,
 }
