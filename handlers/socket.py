@@ -29,6 +29,8 @@ from handlers.schemas import (
 from starpod.agent.turn import Turn
 from starpod.agent.turns import Submitted
 from starpod.agent.types import Published
+from starpod.approvals.service import owns
+from starpod.approvals.types import Question
 from starpod.auth.limits import retry_after
 from starpod.auth.origins import host_allowed, origin_allowed
 from starpod.auth.types import MISS, User
@@ -61,6 +63,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         self._inbox: asyncio.Queue[bytes | str] = asyncio.Queue(maxsize=INBOX_LIMIT)
         self._outbox: Outbox | None = None
         self._tasks = TaskSet("socket")
+        self._unsubscribe: Callable[[], None] = lambda: None
 
     @property
     def state(self) -> AppState:
@@ -99,6 +102,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
             return  # gone before it was open
         self._outbox = Outbox(stream, self.state.config.websocket.outbox_bytes, self._on_full)
         self.application.sockets.add(self)
+        self._unsubscribe = self.state.agent.approvals.subscribe(self._on_question)
         self._tasks.spawn(self._work(), name="inbox")
         # Somebody is about to write: have the MCP servers and the heavy libraries ready by then.
         self.state.agent.mcp.start()
@@ -122,6 +126,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
 
     def on_close(self) -> None:
         self.application.sockets.discard(self)
+        self._unsubscribe()
         for unfollow in self._following.values():
             unfollow()
         self._following.clear()
@@ -260,6 +265,21 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
 
     def _error(self, text: str, **detail: Any) -> None:
         self.send({"type": "error", "message": text} | detail)
+
+    def _on_question(self, question: Question) -> None:
+        """A tool call waits in a turn that this socket does not follow: `resume` shows it whole."""
+        if question.turn_id not in self._following and owns(self.viewer, question.user_id):
+            self.send(
+                {
+                    "type": "approval_waiting",
+                    "session_id": question.session_id,
+                    "turn_id": question.turn_id,
+                    "approval_id": question.id,
+                    "name": question.tool_name,
+                    "subject": question.subject,
+                    "expires_at": question.expires_at,
+                }
+            )
 
     def _on_full(self) -> None:
         self.close(1013, TOO_SLOW)

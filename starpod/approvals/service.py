@@ -6,6 +6,7 @@ What waits lives in memory: a gateway that stops ends the turn that waits. What 
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ from starpod.clock import Clock, format_time
 from starpod.db.database import Database
 from starpod.errors import NotFound
 from starpod.sessions.types import Viewer
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -37,6 +40,20 @@ class Approvals:
         self._database = database
         self._clock = clock
         self._waiting: dict[str, _Waiting] = {}
+        self._listeners: list[Callable[[Question], None]] = []
+
+    def subscribe(self, listener: Callable[[Question], None]) -> Callable[[], None]:
+        """Call `listener`, which returns at once, with every question that begins to wait; the returned function ends that.
+
+        Whoever follows the turn hears of it there anyway; this is for those who do not.
+        """
+        self._listeners.append(listener)
+
+        def unsubscribe() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return unsubscribe
 
     def question(
         self, *, user_id: str, session_id: str, turn_id: str, tool_use_id: str, tool_name: str, subject: str,
@@ -69,6 +86,7 @@ class Approvals:
         waiting = self._waiting[question.id] = _Waiting(question)
         outcome: Outcome = "withdrawn"
         try:
+            self._tell(question)
             async with asyncio.timeout(timeout_s):
                 await waiting.answered.wait()
         except TimeoutError:
@@ -85,7 +103,7 @@ class Approvals:
     ) -> None:
         """Let the owner of a session answer. NotFound when nothing with this id waits there: answered, timed out, or not theirs."""
         waiting = self._waiting.get(question_id)
-        if waiting is None or waiting.question.session_id != session_id or not _owns(viewer, waiting.question.user_id):
+        if waiting is None or waiting.question.session_id != session_id or not owns(viewer, waiting.question.user_id):
             raise NotFound("There is no such question waiting: it may have been answered, or its time is over")
         # Taken before anything is awaited: two answers at once must not both count.
         del self._waiting[question_id]
@@ -99,7 +117,7 @@ class Approvals:
     def waiting(self, viewer: Viewer, session_id: str | None = None) -> list[Question]:
         """What waits for this viewer, the oldest first."""
         questions = [waiting.question for waiting in self._waiting.values()]
-        return [q for q in questions if _owns(viewer, q.user_id) and session_id in (None, q.session_id)]
+        return [q for q in questions if owns(viewer, q.user_id) and session_id in (None, q.session_id)]
 
     async def answers(self, viewer: Viewer) -> list[Answer]:
         """What is remembered of this viewer's answers, the newest first."""
@@ -109,6 +127,13 @@ class Approvals:
         """Ask again next time. NotFound when the viewer has no such answer."""
         if not await self._database.run(store.delete, answer_id, viewer.owner_ids):
             raise NotFound("There is no such remembered answer")
+
+    def _tell(self, question: Question) -> None:
+        for listener in tuple(self._listeners):
+            try:
+                listener(question)
+            except Exception:
+                logger.exception("a listener failed on a question")
 
     def _answer(self, question: Question, decision: Decision, remember: Literal["session", "forever"]) -> Answer:
         session_id = question.session_id if remember == "session" else None
@@ -123,5 +148,6 @@ class Approvals:
         )
 
 
-def _owns(viewer: Viewer, user_id: str) -> bool:
+def owns(viewer: Viewer, user_id: str) -> bool:
+    """Whether what waits for `user_id` is this viewer's to answer."""
     return viewer.owner_ids is None or user_id in viewer.owner_ids

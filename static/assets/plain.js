@@ -63,6 +63,7 @@ function hear(event) {
     case "tool_result": add(event.is_error ? "tool error" : "tool", event.content); break;
     case "approval_request": turn.element = null; ask(event); break;
     case "approval_result": settle(event); break;
+    case "approval_waiting": if (!turn) socket.send(JSON.stringify({ type: "resume", session_id: event.session_id, after: 0 })); break;
     case "attachment": add("note", `File: ${event.file_name}`); break;
     case "stream_end":
       setRunning(false);

@@ -210,6 +210,21 @@ async def test_a_socket_that_comes_later_hears_the_question_and_may_answer(tmp_p
 
 
 @pytest.mark.gen_test
+async def test_the_owners_other_sockets_are_told_that_something_waits(tmp_path: Path) -> None:
+    async with gateway_on(tmp_path) as gateway:
+        await with_file(gateway)
+        _, bob = await gateway.user("user", "Bob")
+        socket, other, stranger = await gateway.socket(), await gateway.socket(), await gateway.socket(bob)
+        request = await asked(gateway, socket)
+        told = await other.next("approval_waiting")
+        assert (told["approval_id"], told["name"]) == (request["approval_id"], "FileDelete")
+        frames = await answer(socket, told, "deny")
+        assert "approval_waiting" not in kinds(frames)
+        await stranger.send("ping")
+        assert kinds(await stranger.until("pong")) == ["pong"]
+
+
+@pytest.mark.gen_test
 async def test_server_sent_events_carry_the_question(tmp_path: Path) -> None:
     async with gateway_on(tmp_path) as gateway:
         await with_file(gateway)
