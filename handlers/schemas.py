@@ -184,6 +184,19 @@ class UserChangeBody(BaseModel):
     filesystem_enabled: bool | None = None
 
 
+class TelegramLinkBody(BaseModel):
+    """The Telegram account of a user: its number, its name, or both."""
+
+    telegram_id: int | None = None
+    username: str | None = None
+
+
+class RotateBody(BaseModel):
+    """How long the old key still works."""
+
+    overlap_s: int = 0
+
+
 class KeyBody(BaseModel):
     """A new API key; `expires_at` has a time zone."""
 

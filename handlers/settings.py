@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,6 +12,8 @@ from pydantic import TypeAdapter
 from handlers.base import BaseHandler, Refused
 from handlers.schemas import DocumentBody
 from starpod.agent.registry import Registry
+from starpod.auth.types import AuditFilter
+from starpod.clock import parse_time
 from starpod.config import sections
 from starpod.config.documents import LARGEST_BYTES, read_document, write_document
 from starpod.config.problems import ConfigError
@@ -70,8 +73,27 @@ class DocumentHandler(BaseHandler):
 
 
 class AuditHandler(BaseHandler):
-    """`GET /api/settings/audit?limit=100`: the newest lines of the audit log, the newest first."""
+    """`GET /api/settings/audit?limit=100&before=&event_type=&user_id=&since=&until=`: lines of the audit log, the newest first.
+
+    `before` is the id of the last line of the page before; times are RFC 3339.
+    """
 
     async def get(self) -> None:
         limit = self.int_argument("limit", 100, least=1, most=MOST_LINES) or 100
-        self.send_json(await self.state.auth.list_audit(limit))
+        wanted = AuditFilter(
+            self.int_argument("before", None),
+            self.get_query_argument("event_type", None),
+            self.get_query_argument("user_id", None),
+            self.time_argument("since"),
+            self.time_argument("until"),
+        )
+        self.send_json(await self.state.auth.list_audit(limit, wanted))
+
+    def time_argument(self, name: str) -> datetime | None:
+        """An instant of the query string. Raises Refused 400 for anything else."""
+        text = self.get_query_argument(name, None)
+        try:
+            # A plus sign that was not escaped arrives as a blank.
+            return None if text is None else parse_time(text.replace(" ", "+"))
+        except (ValueError, OverflowError) as error:
+            raise Refused(400, f"{name} must be a time, e.g. 2026-03-20T16:33:19+00:00") from error

@@ -35,6 +35,7 @@ from starpod.auth.limits import retry_after
 from starpod.auth.origins import host_allowed, origin_allowed
 from starpod.auth.types import MISS, User
 from starpod.errors import InvalidInput, StarpodError, Unavailable
+from starpod.events import AccessChanged, ConfigRejected, ConfigReloaded
 from starpod.sessions.types import Viewer
 from starpod.tasks import TaskSet
 
@@ -63,7 +64,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         self._inbox: asyncio.Queue[bytes | str] = asyncio.Queue(maxsize=INBOX_LIMIT)
         self._outbox: Outbox | None = None
         self._tasks = TaskSet("socket")
-        self._unsubscribe: Callable[[], None] = lambda: None
+        self._subscriptions: tuple[Callable[[], None], ...] = ()
 
     @property
     def state(self) -> AppState:
@@ -102,7 +103,10 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
             return  # gone before it was open
         self._outbox = Outbox(stream, self.state.config.websocket.outbox_bytes, self._on_full)
         self.application.sockets.add(self)
-        self._unsubscribe = self.state.agent.approvals.subscribe(self._on_question)
+        self._subscriptions = (
+            self.state.agent.approvals.subscribe(self._on_question),
+            self.state.events.subscribe((AccessChanged, ConfigReloaded, ConfigRejected), self._on_gateway_event),
+        )
         self._tasks.spawn(self._work(), name="inbox")
         # Somebody is about to write: have the MCP servers and the heavy libraries ready by then.
         self.state.agent.mcp.start()
@@ -126,7 +130,8 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
 
     def on_close(self) -> None:
         self.application.sockets.discard(self)
-        self._unsubscribe()
+        for unsubscribe in self._subscriptions:
+            unsubscribe()
         for unfollow in self._following.values():
             unfollow()
         self._following.clear()
@@ -249,6 +254,17 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
     def _hear(self, published: Published) -> None:
         if self._outbox is not None:
             self._outbox.send(wire.frame(published))
+
+    def _on_gateway_event(self, event: AccessChanged | ConfigReloaded | ConfigRejected) -> None:
+        if isinstance(event, AccessChanged):
+            if event.user_id is None or self.user is None or event.user_id == self.user.id:
+                self._tasks.spawn(self._leave_if_shut_out(), name="access")
+        elif self.user is None or self.user.role == "admin":
+            self.send(wire.config_event(event))
+
+    async def _leave_if_shut_out(self) -> None:
+        if not await self._still_allowed():
+            self.close(SIGNED_OUT, "signed out")
 
     def _parse(self, message: str | bytes) -> ClientFrame | None:
         frame = self._parse_quietly(message)

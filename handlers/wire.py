@@ -21,6 +21,7 @@ from starpod.agent.types import (
     TurnEvent,
     UserMessageAdded,
 )
+from starpod.events import ConfigRejected, ConfigReloaded
 
 RESULT_PREVIEW_BYTES = 500
 
@@ -81,6 +82,13 @@ def kind(event: TurnEvent) -> str:
             return "attachment"
         case _:
             assert_never(event)
+
+
+def config_event(event: ConfigReloaded | ConfigRejected) -> dict[str, Any]:
+    """What admins' sockets are told of the settings."""
+    if isinstance(event, ConfigReloaded):
+        return {"type": "config_reloaded", "changed": event.changed, "restart_needed": event.restart_needed}
+    return {"type": "config_rejected", "file": event.file, "line": event.line, "reason": event.reason}
 
 
 def preview(text: str, limit: int = RESULT_PREVIEW_BYTES) -> str:

@@ -13,17 +13,28 @@ Listener = Callable[[Any], None]
 
 
 @dataclass(frozen=True, slots=True)
+class AccessChanged:
+    """Somebody's rights changed: deactivated, deleted, promoted, a key revoked. None: it may be anybody's."""
+
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigReloaded:
-    """A new configuration is in force; `changed` lists the dotted keys whose values differ from before."""
+    """A new configuration is in force; `changed` lists the dotted keys whose values differ from before (`env.NAME` for a variable,
+    a file's name for another file). Those in `restart_needed` differ from what the gateway was started with."""
 
     changed: tuple[str, ...]
+    restart_needed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigRejected:
-    """A config file was edited into something unusable; the old configuration stays in force."""
+    """A config file was edited into something unusable; the old configuration stays in force. `reason` is one line, fit to show."""
 
     reason: str
+    file: str = ""
+    line: int | None = None
 
 
 class EventBus:

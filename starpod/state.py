@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -12,6 +13,7 @@ from datetime import timedelta
 from starpod.agent.service import Agent
 from starpod.auth.limits import FailedAttempts, SlidingWindow
 from starpod.auth.service import Auth
+from starpod.auth.types import Actor
 from starpod.clock import Clock, SystemClock
 from starpod.config.loader import Frontend, LoadedConfig, load_frontend
 from starpod.config.schema import Config
@@ -20,7 +22,7 @@ from starpod.config.writer import ConfigWriter
 from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
-from starpod.events import ConfigReloaded, EventBus
+from starpod.events import AccessChanged, ConfigReloaded, EventBus
 from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
@@ -87,6 +89,23 @@ class AppState:
         self.auth.close()
         await asyncio.to_thread(self.database.close)
         self.lock.release()
+
+    async def set_user_active(self, user_id: str, active: bool, *, actor: Actor) -> None:
+        """Let a user in again, or shut them out, ending what runs for them. Raises what `Auth.set_active` does."""
+        await self.auth.set_active(user_id, active, actor=actor)
+        if not active:
+            await self.agent.turns.stop_user(user_id)
+
+    async def delete_user(self, user_id: str, *, erase: bool, actor: Actor) -> None:
+        """Delete a user and end what runs for them; with `erase` also their sessions, memory and files, else these stay.
+
+        Raises what `Auth.delete_user` does.
+        """
+        await self.auth.delete_user(user_id, actor=actor)
+        await self.agent.turns.stop_user(user_id)
+        if erase:
+            await self.sessions.erase_user(user_id)
+            await asyncio.to_thread(shutil.rmtree, self.paths.users_dir / user_id, ignore_errors=True)
 
     async def frontend(self) -> Frontend:
         """Greeting and prompts of the page, as frontend.toml has them now."""
@@ -159,6 +178,7 @@ async def open_state(
     )
     state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_settings())
     state.apply_limits()
+    state.auth.on_change = lambda user_id: events.publish(AccessChanged(user_id))
     cut_off = await agent.open()
     if cut_off:
         logger.warning("%d turns were cut off when the gateway last stopped; what they had said is kept", len(cut_off))

@@ -206,6 +206,19 @@ class Turns:
                 return True
         return False
 
+    async def stop_user(self, user_id: str, *, timeout_s: float = 5.0) -> int:
+        """End all that runs or waits for a user, and wait until it is stored; returns how many turns that were."""
+        turns = [turn for turn in self._live.values() if turn.user_id == user_id and turn.task is not None]
+        for turn in turns:
+            if not turn.stop_requested and turn.task is not None:
+                turn.stop_requested = True
+                turn.is_accepting = False
+                turn.task.cancel()
+        tasks = [turn.task for turn in turns if turn.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
+        return len(turns)
+
     def sweep(self, config: Config) -> None:
         """Forget turns that ended too long ago, or are too many."""
         horizon = self._clock.monotonic() - config.turns.retain_secs

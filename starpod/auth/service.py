@@ -7,12 +7,13 @@ through this object acts at once. A failing database is `Unavailable`, never "no
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from starpod.auth import credentials, store
+from starpod.auth import audit_store, credentials, store
 from starpod.auth.cache import AnswerCache
 from starpod.auth.limits import SlidingWindow, address_key
+from starpod.auth.links import TelegramLinks
 from starpod.auth.types import (
     MISS,
     OPERATOR,
@@ -20,6 +21,7 @@ from starpod.auth.types import (
     Actor,
     ApiKey,
     AuditEvent,
+    AuditFilter,
     Bootstrap,
     Candidate,
     EventType,
@@ -34,7 +36,7 @@ from starpod.auth.types import (
 from starpod.auth.verifier import Verifier
 from starpod.clock import Clock
 from starpod.db.database import Database
-from starpod.errors import InvalidInput
+from starpod.errors import InvalidInput, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ MAX_EMAIL = 320
 NOISE_KEPT = timedelta(days=90)
 NOISE_ROWS_A_MINUTE = 60
 TOUCH_EVERY = timedelta(minutes=1)
+LONGEST_OVERLAP_S = 30 * 86400
+MOST_KEYS = 100
 
 
 class Auth:
@@ -60,6 +64,9 @@ class Auth:
         self._clock = clock
         self._verifier = Verifier(hasher or credentials.Argon2Hasher())
         self.sign_in_lifetime = sign_in_lifetime
+        self.links = TelegramLinks(database, clock)
+        # Told, on the loop, whose rights just changed; None when it may be anybody's.
+        self.on_change: Callable[[str | None], None] = lambda user_id: None
         self._keys = AnswerCache(clock)
         self._cookies = AnswerCache(clock)
         self._any_users = False
@@ -197,7 +204,7 @@ class Auth:
         try:
             return await self._database.run(store.update_user, user_id, checked, self._clock.now(), actor)
         finally:
-            self._forget()
+            self._forget(user_id)
 
     async def set_active(self, user_id: str, active: bool, *, actor: Actor = OPERATOR) -> User:
         """Let a user in again, or shut them out at once. Raises NotFound, Conflict for the last active admin, InvalidInput for oneself."""
@@ -206,7 +213,23 @@ class Auth:
         try:
             return await self._database.run(store.set_active, user_id, active, self._clock.now(), actor)
         finally:
-            self._forget()
+            self._forget(user_id)
+
+    async def delete_user(self, user_id: str, *, actor: Actor = OPERATOR) -> None:
+        """Delete a user with their keys, sign-ins and link; they are shut out at once.
+
+        What they own elsewhere is not touched. Raises NotFound, Conflict for the last active admin, InvalidInput for oneself.
+        """
+        if actor.user_id == user_id:
+            raise InvalidInput("Cannot delete yourself")
+        try:
+            await self._database.run(store.delete_user, user_id, self._clock.now(), actor)
+        finally:
+            self._forget(user_id)
+
+    async def telegram_user(self, telegram_id: int, username: str | None) -> User | None:
+        """The active user behind a Telegram account, else None; a link by name gets the account's number. Raises Unavailable."""
+        return await self.links.user_of(telegram_id, username)
 
     # Keys
 
@@ -223,8 +246,33 @@ class Auth:
             raise InvalidInput("The key would never work", {"expires_at": "must be in the future, with a time zone"})
         key = credentials.new_key()
         new = NewKey(credentials.key_prefix(key), credentials.key_hash(key), _text(label, "label"), expires_at)
-        stored = await self._database.run(store.create_key, user_id, new, now, actor)
+        stored = await self._database.run(store.create_key, user_id, new, MOST_KEYS, now, actor)
         return stored, key
+
+    async def get_key(self, key_id: str, *, owner_id: str | None = None) -> ApiKey:
+        """A key, of this owner if one is named. Raises NotFound."""
+        key = await self._database.read(store.get_key, key_id)
+        if owner_id is not None and key.user_id != owner_id:
+            raise NotFound("API key not found")
+        return key
+
+    async def rotate_key(self, key_id: str, overlap_s: int = 0, *, actor: Actor = OPERATOR) -> tuple[ApiKey, str]:
+        """A new key in the place of an old one, which still works for `overlap_s` seconds; the one chance to see the new one.
+
+        Raises InvalidInput, NotFound, Conflict for a key that has ended.
+        """
+        if not 0 <= overlap_s <= LONGEST_OVERLAP_S:
+            raise InvalidInput(
+                "overlap_s is not usable", {"overlap_s": f"must be from 0 to {LONGEST_OVERLAP_S} seconds"}
+            )
+        key = credentials.new_key()
+        new = NewKey(credentials.key_prefix(key), credentials.key_hash(key), None)
+        overlap = timedelta(seconds=overlap_s)
+        try:
+            made = await self._database.run(store.rotate_key, key_id, new, self._clock.now(), overlap, actor)
+        finally:
+            self._forget()
+        return made, key
 
     async def revoke_key(self, key_id: str, *, actor: Actor = OPERATOR) -> ApiKey:
         """End a key and the cookies that it opened, at once; a second time changes nothing. Raises NotFound."""
@@ -246,9 +294,10 @@ class Auth:
             store.record_event, event_type, user_id, detail and detail[:MAX_TEXT], ip, self._clock.now()
         )
 
-    async def list_audit(self, limit: int = 100) -> list[AuditEvent]:
-        """The newest lines, the newest first; at most 1000."""
-        return await self._database.read(store.list_audit, max(0, min(limit, 1000)))
+    async def list_audit(self, limit: int = 100, wanted: AuditFilter | None = None) -> list[AuditEvent]:
+        """The newest lines that are wanted, the newest first; at most 1000."""
+        limit = max(0, min(limit, 1000))
+        return await self._database.read(audit_store.list_audit, wanted or AuditFilter(), limit)
 
     async def flush(self) -> None:
         """Write down when keys were last used. What cannot be written now is kept for the next time; raises Unavailable then."""
@@ -313,10 +362,11 @@ class Auth:
         opened = await self._database.run(store.sign_in_with_key, found.key_id, cookie, now, ip)
         return None if opened is None else SignIn(token, *opened)
 
-    def _forget(self) -> None:
+    def _forget(self, user_id: str | None = None) -> None:
         self._keys.clear()
         self._cookies.clear()
         self._verifier.forget()
+        self.on_change(user_id)
 
 
 def _text(value: str | None, name: str) -> str | None:

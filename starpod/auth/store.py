@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import peewee
@@ -17,7 +17,6 @@ from starpod.auth.types import (
     UNSET,
     Actor,
     ApiKey,
-    AuditEvent,
     Candidate,
     EventType,
     NewCookie,
@@ -120,6 +119,15 @@ def set_active(connection: peewee.Database, user_id: str, active: bool, now: dat
     return get_user(connection, user_id)
 
 
+def delete_user(connection: peewee.Database, user_id: str, now: datetime, actor: Actor = OPERATOR) -> None:
+    """Delete a user with their keys, sign-ins and links. Raises NotFound, and Conflict for the last active admin."""
+    user = get_user(connection, user_id)
+    _check_other_admin(connection, user, "be deleted")
+    connection.execute_sql("DELETE FROM users WHERE id = ?", (user_id,))
+    detail = _detail(user.email or user.display_name, actor)
+    record_event(connection, "user_deleted", user_id, detail, actor.ip_address, now)
+
+
 def bootstrap(connection: peewee.Database, key: NewKey, now: datetime) -> tuple[User, ApiKey] | None:
     """Make the first admin with the key, or nothing when any user exists."""
     if has_users(connection):
@@ -141,10 +149,13 @@ def list_keys(connection: peewee.Database, user_id: str) -> list[ApiKey]:
 
 
 def create_key(
-    connection: peewee.Database, user_id: str, key: NewKey, now: datetime, actor: Actor = OPERATOR
+    connection: peewee.Database, user_id: str, key: NewKey, most: int, now: datetime, actor: Actor = OPERATOR
 ) -> ApiKey:
-    """Add a key. Raises NotFound for an unknown user."""
+    """Add a key. Raises NotFound for an unknown user, Conflict for one who has `most` usable keys."""
     get_user(connection, user_id)
+    sql = "SELECT count(*) FROM api_keys WHERE user_id = ? AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ?)"
+    if connection.execute_sql(sql, (user_id, format_time(now))).fetchone()[0] >= most:
+        raise Conflict(f"A user may have {most} keys. Revoke one that is not used any more first.")
     stored = _insert_key(connection, user_id, key, now)
     record_event(connection, "api_key_created", user_id, _detail(f"key {stored.id}", actor), actor.ip_address, now)
     return stored
@@ -152,17 +163,44 @@ def create_key(
 
 def revoke_key(connection: peewee.Database, key_id: str, now: datetime, actor: Actor = OPERATOR) -> ApiKey:
     """End a key and the sign-ins that it opened; a second time changes nothing. Raises NotFound."""
-    sql = f"SELECT {KEY_COLUMNS} FROM api_keys WHERE id = ?"
-    row = connection.execute_sql(sql, (key_id,)).fetchone()
-    if row is None:
-        raise NotFound("API key not found")
-    key = _key(row)
+    key = get_key(connection, key_id)
     if key.revoked_at is not None:
         return key
     connection.execute_sql("UPDATE api_keys SET revoked_at = ? WHERE id = ?", (format_time(now), key_id))
     connection.execute_sql("DELETE FROM sign_ins WHERE api_key_id = ?", (key_id,))
     record_event(connection, "api_key_revoked", key.user_id, _detail(f"key {key.id}", actor), actor.ip_address, now)
-    return _key(connection.execute_sql(sql, (key_id,)).fetchone())
+    return replace(key, revoked_at=now)
+
+
+def rotate_key(
+    connection: peewee.Database, key_id: str, new: NewKey, now: datetime, overlap: timedelta, actor: Actor = OPERATOR
+) -> ApiKey:
+    """Give the owner a new key of the same label and lifetime; the old one, and what it opened, ends after `overlap`.
+
+    Raises NotFound, and Conflict for a key that has ended already.
+    """
+    old = get_key(connection, key_id)
+    if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now):
+        raise Conflict("This key has ended already. Create a new one instead.")
+    expires_at = None if old.expires_at is None else now + (old.expires_at - old.created_at)
+    made = _insert_key(connection, old.user_id, replace(new, label=old.label, expires_at=expires_at), now)
+    end = now + overlap if old.expires_at is None else min(old.expires_at, now + overlap)
+    connection.execute_sql("UPDATE api_keys SET expires_at = ? WHERE id = ?", (format_time(end), key_id))
+    connection.execute_sql(
+        "UPDATE sign_ins SET expires_at = ? WHERE api_key_id = ? AND expires_at > ?",
+        (format_time(end), key_id, format_time(end)),
+    )
+    detail = _detail(f"key {key_id} by key {made.id}", actor)
+    record_event(connection, "api_key_rotated", old.user_id, detail, actor.ip_address, now)
+    return made
+
+
+def get_key(connection: peewee.Database, key_id: str) -> ApiKey:
+    """A key. Raises NotFound."""
+    row = connection.execute_sql(f"SELECT {KEY_COLUMNS} FROM api_keys WHERE id = ?", (key_id,)).fetchone()
+    if row is None:
+        raise NotFound("API key not found")
+    return _key(row)
 
 
 def find_keys(connection: peewee.Database, prefix: str, now: datetime) -> list[Candidate]:
@@ -281,12 +319,6 @@ def record_event(
     )
 
 
-def list_audit(connection: peewee.Database, limit: int) -> list[AuditEvent]:
-    """The newest `limit` lines, the newest first."""
-    sql = "SELECT id, user_id, event_type, detail, ip_address, created_at FROM auth_audit_log ORDER BY id DESC LIMIT ?"
-    return [_event(row) for row in connection.execute_sql(sql, (limit,))]
-
-
 def delete_old_noise(connection: peewee.Database, before: datetime) -> int:
     """Delete lines about refused callers from before a moment; what changed somebody's access is kept for good."""
     sql = "DELETE FROM auth_audit_log WHERE event_type IN ('failed_auth', 'rate_limited') AND created_at < ?"
@@ -386,11 +418,6 @@ def _key(row: tuple[Any, ...]) -> ApiKey:
 def _candidate(row: tuple[Any, ...]) -> Candidate:
     key_id, key_hash, expires_at, last_used_at = row[8:]
     return Candidate(_user(row[:8]), key_id, key_hash, _moment(expires_at), _moment(last_used_at))
-
-
-def _event(row: tuple[Any, ...]) -> AuditEvent:
-    event_id, user_id, event_type, detail, ip_address, created_at = row
-    return AuditEvent(event_id, user_id, event_type, detail, ip_address, parse_time(created_at))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -18,8 +18,10 @@ EventType = Literal[
     "user_updated",
     "user_activated",
     "user_deactivated",
+    "user_deleted",
     "api_key_created",
     "api_key_revoked",
+    "api_key_rotated",
     "rate_limited",
     "telegram_linked",
     "telegram_unlinked",
@@ -155,6 +157,26 @@ class AuditEvent:
     detail: str | None
     ip_address: str | None
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AuditFilter:
+    """Which lines of the audit log are wanted; `before` is the id of the last line of the page before."""
+
+    before: int | None = None
+    event_type: str | None = None
+    user_id: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TelegramLink:
+    """Which Telegram account a user has; `telegram_id` is None until the account's first message."""
+
+    telegram_id: int | None
+    username: str | None
+    linked_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 
 from starpod.db.database import Database
 from starpod.errors import InvalidInput, NotFound
-from starpod.sessions import export, export_store, search, search_store, store
+from starpod.sessions import export, export_store, removal_store, search, search_store, store
 from starpod.sessions.export import Format
 from starpod.sessions.types import Channel, Message, Session, SessionHit, SessionKey, SessionQuery, Viewer
 
@@ -110,6 +110,10 @@ class Sessions:
         """Bring the search index up to the newest message, a batch at a time."""
         while await self._database.read(search_store.is_behind):
             await self._database.run(search_store.catch_up)
+
+    async def erase_user(self, user_id: str) -> int:
+        """Delete all sessions of a user for good; returns how many. Their turns must have ended."""
+        return await self._database.run(removal_store.erase_user, user_id)
 
     async def ping(self) -> None:
         """Unavailable when the database does not answer."""
