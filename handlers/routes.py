@@ -14,6 +14,7 @@ from handlers.costs import CostsHandler, OwnCostsHandler
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.mcp import McpHandler
+from handlers.memory_files import MemoryFilesHandler, MemoryHistoryHandler, MemoryRevertHandler
 from handlers.page import AssetHandler, PageHandler
 from handlers.sessions import (
     ArchiveHandler,
@@ -116,6 +117,9 @@ ROUTES = (
     Route(r"/api/settings/vault", VaultListHandler, "admin"),
     Route(rf"/api/settings/vault/{ID}", VaultEntryHandler, "admin"),
     Route(rf"/api/settings/vault/{ID}/meta", VaultHostsHandler, "admin"),
+    Route(r"/api/memory/files", MemoryFilesHandler, "user"),
+    Route(r"/api/memory/history", MemoryHistoryHandler, "user"),
+    Route(r"/api/memory/revert", MemoryRevertHandler, "user"),
     Route(r"/ws", SocketHandler, "user"),
     Route(r"/", PageHandler, "anyone"),
     Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),

@@ -15,9 +15,11 @@ from starpod.agent.registry import Registry
 from starpod.auth.types import AuditFilter
 from starpod.clock import parse_time
 from starpod.config import sections
-from starpod.config.documents import LARGEST_BYTES, read_document, write_document
+from starpod.config.documents import LARGEST_BYTES, check_name, read_document
 from starpod.config.problems import ConfigError
 from starpod.config.schema import RESTART_KEYS
+from starpod.memory.places import NOBODY
+from starpod.memory.versions import Writer
 
 BODY: TypeAdapter[Mapping[str, Any]] = TypeAdapter(dict[str, Any])
 DOCUMENT = TypeAdapter(DocumentBody)
@@ -68,7 +70,9 @@ class DocumentHandler(BaseHandler):
         content = self.read_body(DOCUMENT).content
         if len(content.encode()) > LARGEST_BYTES:
             raise Refused(413, f"The file may have {LARGEST_BYTES} bytes at most")
-        await asyncio.to_thread(write_document, self.state.paths, name, content)
+        check_name(name)
+        writer = Writer(self.user.id if self.user is not None else NOBODY, self.viewer.is_admin, "settings")
+        await self.state.memory.write(writer, name, content)
         self.send_json({"status": "ok"})
 
 

@@ -23,6 +23,7 @@ from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
 from starpod.events import AccessChanged, ConfigReloaded, EventBus
+from starpod.memory.files import MemoryFiles
 from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
@@ -53,6 +54,7 @@ class AppState:
     frames: Frames
     vault: Vault
     costs: CostReports
+    memory: MemoryFiles
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -173,6 +175,7 @@ async def open_state(
         frames=Frames(agent.internet, clock),
         vault=vault,
         costs=CostReports(database, clock, lambda: watcher.config),
+        memory=agent.memory,
         tasks=TaskSet("gateway"),
         lock=lock,
     )

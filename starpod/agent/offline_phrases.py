@@ -144,7 +144,20 @@ def _recall(match: re.Match[str], situation: Situation) -> Say | Call:
     words = [word for word in re.findall(r"\w+", subject) if len(word) > 2] or re.findall(r"\w+", subject)
     if not words:
         return Say("What shall I look for? Name a word, for example: what do you remember about Friday?")
+    if "MemoryRead" in situation.tools:
+        return Call("MemoryRead", {"file": "MEMORY.md"}, lambda result: _matching_lines(result, words, subject))
     return _grep("|".join(words), NOTES, subject)
+
+
+def _matching_lines(result: Result, words: list[str], subject: str) -> str:
+    if result.failed:
+        return _failure(result)
+    wanted = [word.casefold() for word in words]
+    lines = [line for line in result.text.split("\n") if any(word in line.casefold() for word in wanted)]
+    found = [line.removeprefix("- ") for line in lines if not line.startswith("#")]
+    if not found:
+        return f'I found nothing about "{subject}" in the memory.'
+    return f'This is what I remember about "{subject}":\n\n' + _shortened("\n".join(f"- {line}" for line in found))
 
 
 def _search(match: re.Match[str], situation: Situation) -> Say | Call:

@@ -30,6 +30,7 @@ from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.db.database import Database
 from starpod.errors import InvalidInput, NotFound
+from starpod.memory.files import MemoryFiles
 from starpod.net.guarded import GuardedClient
 from starpod.paths import Paths
 from starpod.sessions import store as sessions
@@ -78,10 +79,16 @@ class Agent:
         self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
         self.mcp = McpServers(config, credentials, paths.home_dir, clock)
         self.skills = Skills(paths.skills_dir, config, clock)
+        self.memory = MemoryFiles(database, paths, config, clock)
         self.approvals = Approvals(database, clock)
         self._runs = Runs(paths.agent_home)
         self._tool_services = ToolServices(
-            internet=self.internet, runs=self._runs, environ=environ, credentials=credentials, skills=self.skills
+            internet=self.internet,
+            runs=self._runs,
+            environ=environ,
+            credentials=credentials,
+            skills=self.skills,
+            memory=self.memory,
         )
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, credentials, registry)
@@ -113,6 +120,7 @@ class Agent:
         await self.mcp.close()
         await self._journal.flush()
         await self._tasks.close()
+        await self.memory.close()
         await self.models.aclose()
         await self.internet.aclose()
 

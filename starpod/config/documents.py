@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from starpod.config.files import write_atomically
-from starpod.errors import Conflict, InvalidInput, Unavailable
+from starpod.errors import Conflict, InvalidInput
 from starpod.paths import Paths
 
 EDITABLE = ("SOUL.md", "HEARTBEAT.md", "BOOT.md", "BOOTSTRAP.md")
@@ -12,7 +11,7 @@ LARGEST_BYTES = 1_048_576
 
 def read_document(paths: Paths, name: str) -> str:
     """The text, empty for a file that is missing. Raises InvalidInput for another name, Conflict for what is no text."""
-    _check(name)
+    check_name(name)
     try:
         return (paths.config_dir / name).read_text("utf-8-sig")
     except FileNotFoundError:
@@ -23,15 +22,7 @@ def read_document(paths: Paths, name: str) -> str:
         raise Conflict(f"{name} cannot be read: {error.strerror}") from error
 
 
-def write_document(paths: Paths, name: str, content: str) -> None:
-    """Replace the text as a whole. Raises InvalidInput for another name, Unavailable when it cannot be written."""
-    _check(name)
-    try:
-        write_atomically(paths.config_dir / name, content.encode())
-    except OSError as error:
-        raise Unavailable(f"{name} cannot be written: {error.strerror}. Check its permissions and the disk.") from error
-
-
-def _check(name: str) -> None:
+def check_name(name: str) -> None:
+    """InvalidInput unless it is one of the texts that may be edited."""
     if name not in EDITABLE:
         raise InvalidInput(f"File '{name}' is not editable")

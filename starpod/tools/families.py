@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starpod.config.schema import Config
+from starpod.memory.files import MemoryFiles
 from starpod.net.guarded import GuardedClient
 from starpod.skills.service import Skills
 from starpod.tools.environment import Environment
 from starpod.tools.files import FILE_TOOLS
+from starpod.tools.memory import memory_tools
 from starpod.tools.runs import Runs
 from starpod.tools.shell import Shell
 from starpod.tools.skills import skill_tools
@@ -27,11 +29,13 @@ class ToolServices:
     """What the model may ask about; no secret of the vault stands there."""
     credentials: Callable[[], Mapping[str, str]]
     skills: Skills
+    memory: MemoryFiles
 
 
 def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple[tuple[ToolSpec, ...], ...]:
     """The families of a turn, in the order in which the model sees them; one that is switched off is empty."""
     return (
+        memory_tools(services.memory),
         FILE_TOOLS,
         Environment(services.environ).tools(),
         Shell(services.runs, config, is_admin=is_admin).tools(),
