@@ -16,8 +16,9 @@ class HealthHandler(BaseHandler):
 
     def get(self) -> None:
         body: dict[str, object] = {"status": "ok", "version": __version__}
-        if (error := self.state.watcher.last_error) is not None:
-            body["config_error"] = error if self.user is not None else "a config file is not usable; see the log"
+        if self.state.watcher.last_error is not None or self.state.watcher.problems:
+            # Anybody may ask here: admins find the reason under /api/settings/status.
+            body["config_error"] = "a config file is not usable; see the log"
         if self.state.vault.problem is not None:
             body["warnings"] = ["the vault cannot be used; see the log"]
         self.send_json(body)

@@ -32,7 +32,14 @@ from handlers.sessions import (
     SessionSearchHandler,
     StopHandler,
 )
-from handlers.settings import AuditHandler, DocumentHandler, ModelListHandler, SchemaHandler, SectionHandler
+from handlers.settings import (
+    AuditHandler,
+    DocumentHandler,
+    ModelListHandler,
+    SchemaHandler,
+    SectionHandler,
+    StatusHandler,
+)
 from handlers.skills import SkillDraftHandler, SkillHandler, SkillListHandler, SkillMenuHandler
 from handlers.socket import SocketHandler
 from handlers.users import (
@@ -93,6 +100,7 @@ ROUTES = (
     Route(rf"/api/approvals/{ID}", RememberedHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),
     Route(r"/api/frame-check", FrameCheckHandler, "user"),
+    Route(r"/api/settings/status", StatusHandler, "admin"),
     Route(r"/api/settings/schema", SchemaHandler, "admin"),
     Route(r"/api/settings/models", ModelListHandler, "admin"),
     Route(r"/api/settings/audit", AuditHandler, "admin"),

@@ -11,7 +11,6 @@ from pydantic import TypeAdapter
 
 from handlers.base import BaseHandler, Refused
 from handlers.schemas import DocumentBody
-from starpod.agent.registry import Registry
 from starpod.auth.types import AuditFilter
 from starpod.clock import parse_time
 from starpod.config import sections
@@ -45,6 +44,21 @@ class SectionHandler(BaseHandler):
         self.send_json({"status": "ok"} | ({"restart_needed": waiting} if waiting else {}))
 
 
+class StatusHandler(BaseHandler):
+    """`GET /api/settings/status`: what is wrong with the files, and what waits for a restart."""
+
+    def get(self) -> None:
+        watcher = self.state.watcher
+        rejected = [watcher.last_error] if watcher.last_error is not None else []
+        self.send_json(
+            {
+                "rejected": [*rejected, *watcher.problems.values()],
+                "warnings": watcher.current.warnings,
+                "restart_needed": watcher.restart_needed,
+            }
+        )
+
+
 class SchemaHandler(BaseHandler):
     """`GET /api/settings/schema`: every setting with type, bounds, default and help."""
 
@@ -55,9 +69,8 @@ class SchemaHandler(BaseHandler):
 class ModelListHandler(BaseHandler):
     """`GET /api/settings/models`: every known model by provider."""
 
-    async def get(self) -> None:
-        registry = await asyncio.to_thread(Registry.load, self.state.paths.config_dir / "models.toml")
-        self.send_json({"models": registry.models()})
+    def get(self) -> None:
+        self.send_json({"models": self.state.agent.models.registry.models()})
 
 
 class DocumentHandler(BaseHandler):

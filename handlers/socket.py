@@ -49,6 +49,7 @@ TOO_SLOW = "reading too slowly; reconnect and resume"
 INBOX_LIMIT = 64
 LARGE_MESSAGE = 256 * 1024
 SIGNED_OUT = 4401
+SMALLEST_LIMIT = 32 * 1024 * 1024
 
 
 class SocketHandler(tornado.websocket.WebSocketHandler):
@@ -75,6 +76,16 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
     def viewer(self) -> Viewer:
         """On whose behalf services are asked."""
         return Viewer(self.user.id, self.user.role == "admin") if self.user is not None else Viewer(None, True)
+
+    @property
+    def ping_interval(self) -> float | None:
+        """Seconds between pings, by the settings in force when the socket is opened."""
+        return self.state.config.websocket.ping_interval_secs or None
+
+    @property
+    def max_message_size(self) -> int:
+        """Bytes of the largest message, by the settings in force when the socket is opened."""
+        return max(SMALLEST_LIMIT, 2 * self.state.config.attachments.max_file_size)
 
     def set_default_headers(self) -> None:
         for name, value in SECURITY_HEADERS.items():

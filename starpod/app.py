@@ -15,13 +15,10 @@ class Application(tornado.web.Application):
     """`state` is what handlers work with, as `self.application.state`."""
 
     def __init__(self, state: AppState, routes: Sequence[Any], fallback: type[tornado.web.RequestHandler]) -> None:
-        config = state.config
         super().__init__(
             list(routes),
             default_handler_class=fallback,
             log_function=lambda handler: None,
-            websocket_ping_interval=config.websocket.ping_interval_secs or None,
-            websocket_max_message_size=max(32 * 1024 * 1024, 2 * config.attachments.max_file_size),
             compress_response=False,
         )
         self.state = state

@@ -9,7 +9,6 @@ import ctypes
 import gc
 import ipaddress
 import logging
-import logging.config
 import os
 import signal
 import socket
@@ -21,7 +20,6 @@ from pathlib import Path
 import tornado.httpserver
 import tornado.ioloop
 import tornado.netutil
-import yaml
 
 from handlers.base import UnknownPathHandler
 from handlers.routes import ROUTES
@@ -31,6 +29,7 @@ from starpod.auth.service import Auth
 from starpod.auth.types import Bootstrap, User
 from starpod.clock import SystemClock
 from starpod.config.loader import LoadedConfig, load_config
+from starpod.config.log_levels import apply_logging
 from starpod.config.scaffold import create_agent
 from starpod.config.types import split_address
 from starpod.errors import InvalidInput, StarpodError
@@ -164,10 +163,12 @@ async def serve_with_agent(
     auth: Auth | None = None,
     host: str | None = None,
     port: int | None = None,
+    own_logging: bool = False,
 ) -> None:
     """Run the gateway until SIGTERM or SIGINT, with a caller's agent and, if given, its ready auth store; both share the agent's database.
 
-    Without an agent one is made. Raises InvalidInput or Unavailable, with what to do, when it cannot start.
+    Without an agent one is made.
+    With `own_logging` an edited logging.yaml comes into force. Raises InvalidInput or Unavailable, with what to do, when it cannot start.
     """
     default_host, default_port = split_address(config.config.server_addr)
     state = await open_state(paths, config, agent=agent, auth=auth)
@@ -175,7 +176,10 @@ async def serve_with_agent(
     try:
         server.bind()
         bootstrap = await state.auth.bootstrap(config.environ)
+        stop = _listen_for_signals(state)
         await server.start()
+        if own_logging:
+            await state.watcher.add_file("logging.yaml", lambda path: asyncio.to_thread(apply_logging, path))
         await _announce(server, bootstrap)
     except BaseException:
         await state.close()
@@ -184,17 +188,17 @@ async def serve_with_agent(
     gc.freeze()
     # Thousands of live tasks would otherwise set off full collections in the middle of a broadcast.
     gc.set_threshold(50_000, 20, 50)
-    await _wait_for_signal()
+    await stop.wait()
     logger.info("stopping; running turns have %s s to finish", state.config.shutdown_grace_s)
     await server.stop()
 
 
 async def _run_until_signal(options: Options) -> None:
     paths, loaded = await asyncio.to_thread(prepare, options.folder, os.environ)
-    _configure_logging(paths)
+    apply_logging(paths.config_dir / "logging.yaml")
     for warning in loaded.warnings:
         logger.warning("%s", warning)
-    await serve_with_agent(None, loaded, paths=paths, host=options.host, port=options.port)
+    await serve_with_agent(None, loaded, paths=paths, host=options.host, port=options.port, own_logging=True)
 
 
 def prepare(folder: Path, environ: Mapping[str, str]) -> tuple[Paths, LoadedConfig]:
@@ -248,14 +252,20 @@ async def _first_admin(auth: Auth) -> User | None:
     return next((user for user in await auth.list_users() if user.role == "admin" and user.is_active), None)
 
 
-async def _wait_for_signal() -> None:
+def _listen_for_signals(state: AppState) -> asyncio.Event:
+    """The event is set by the first SIGTERM or SIGINT; a second one ends the process at once. SIGHUP reads the settings again."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        stop.set()
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+
     for name in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(name, stop.set)
-    await stop.wait()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        loop.remove_signal_handler(name)
+        loop.add_signal_handler(name, end)
+    loop.add_signal_handler(signal.SIGHUP, lambda: state.tasks.spawn(state.watcher.reload(), name="reload"))
+    return stop
 
 
 def _parse(argv: Sequence[str] | None) -> Options:
@@ -267,17 +277,6 @@ def _parse(argv: Sequence[str] | None) -> Options:
     if arguments.port is not None and not 0 <= arguments.port <= 65535:
         parser.error(f"--port must be from 0 to 65535, not {arguments.port}")
     return Options(arguments.dir, arguments.host, arguments.port)
-
-
-def _configure_logging(paths: Paths) -> None:
-    from starpod.paths import shipped
-
-    own = paths.config_dir / "logging.yaml"
-    source = own if own.is_file() else shipped("conf") / "logging.yaml"
-    try:
-        logging.config.dictConfig(yaml.safe_load(source.read_text("utf-8")))
-    except (OSError, ValueError, TypeError, AttributeError, ImportError, yaml.YAMLError) as error:
-        raise InvalidInput(f"{source.name} is not a usable logging configuration: {error}") from error
 
 
 def _reason(error: StarpodError | OSError) -> str:

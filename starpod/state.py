@@ -9,13 +9,16 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from pathlib import Path
 
+from starpod.agent.registry import Registry
 from starpod.agent.service import Agent
 from starpod.auth.limits import FailedAttempts, SlidingWindow
 from starpod.auth.service import Auth
 from starpod.auth.types import Actor
 from starpod.clock import Clock, SystemClock
 from starpod.config.loader import Frontend, LoadedConfig, load_frontend
+from starpod.config.problems import ConfigError
 from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
 from starpod.config.writer import ConfigWriter
@@ -116,7 +119,22 @@ class AppState:
     def apply_settings(self) -> None:
         """Bring everything that holds settings in line with the configuration that has come into force."""
         self.apply_limits()
+        self.agent.settings_changed()
         self.tasks.spawn(self.agent.mcp.apply(), name="mcp-apply")
+
+    async def watch_files(self) -> None:
+        """Let edits of the other settings files come into force, too."""
+        await self.watcher.add_file("models.toml", self._apply_models)
+        await self.watcher.add_file("frontend.toml", self._check_frontend)
+
+    async def _apply_models(self, path: Path) -> None:
+        self.agent.use_registry(await asyncio.to_thread(Registry.read, path))
+
+    async def _check_frontend(self, path: Path) -> None:
+        """It is read at each page load; here only its mistakes are told."""
+        warning = (await self.frontend()).warning
+        if warning is not None:
+            raise ConfigError(warning)
 
     def apply_limits(self) -> None:
         """Bring the limits in line with the configuration."""
@@ -186,6 +204,7 @@ async def open_state(
     if cut_off:
         logger.warning("%d turns were cut off when the gateway last stopped; what they had said is kept", len(cut_off))
     state.tasks.spawn(state.costs.check(), name="usage-sums")
+    await state.watch_files()
     watcher.start()
     return state
 

@@ -102,6 +102,11 @@ class Costs:
         self._rates: dict[int, tuple[ModelPrice, Rates]] = {}
         self._unknown: set[tuple[str, str]] = set()
 
+    def use(self, registry: Registry) -> None:
+        """Take other prices from now on."""
+        self._registry = registry
+        self._unknown.clear()
+
     def price(self, provider: str, model: str, usage: TokenUsage) -> float:
         """USD for one call of `model` (the one that answered). Unknown models cost 0.0, with one warning each."""
         if provider in FREE_PROVIDERS:

@@ -81,6 +81,7 @@ class Models:
         self._built: dict[ModelKey, Model] = {}
         self._chains: dict[tuple[int, ...], tuple[Model, ...]] = {}
         self._offline: tuple[str | None, Model] | None = None
+        self._earlier: set[ClientSettings] = set()
         self._warm: set[str] = set()
         self._warming = asyncio.Lock()
 
@@ -126,6 +127,27 @@ class Models:
     def explain(error: BaseException) -> ProviderError:
         """A failed call in plain words."""
         return provider_errors.explain(error)
+
+    @property
+    def registry(self) -> Registry:
+        """What is known of models now."""
+        return self._registry
+
+    def use(self, registry: Registry) -> None:
+        """Take other knowledge of models from now on."""
+        self._registry = registry
+
+    def settings_changed(self) -> None:
+        """Build models anew as they are asked for, and note which clients were there before."""
+        self._built.clear()
+        self._chains.clear()
+        self._earlier.update(self._clients)
+
+    def take_unused(self) -> list[httpx2.AsyncClient]:
+        """The clients that nobody asked for since the settings changed; they are the caller's to close once nothing runs on them."""
+        unused = [self._clients.pop(settings) for settings in self._earlier if settings in self._clients]
+        self._earlier.clear()
+        return unused
 
     async def aclose(self) -> None:
         """Close every client, and with it what still streams."""
@@ -175,6 +197,7 @@ class Models:
         return self._offline[1]
 
     def _http(self, settings: ClientSettings) -> httpx2.AsyncClient:
+        self._earlier.discard(settings)
         client = self._clients.get(settings)
         if client is None:
             client = self._clients[settings] = provider_http.http_client(settings)

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from starpod.agent.shipped_models import SHIPPED
+from starpod.config.problems import ConfigError, one_line, syntax_error, validation_error
 
 logger = logging.getLogger(__name__)
 
@@ -72,6 +72,9 @@ class ProviderEntry(BaseModel):
     models: dict[str, ModelEntry] = Field(default_factory=dict)
 
 
+ENTRIES = TypeAdapter(dict[str, ProviderEntry])
+
+
 class Registry:
     """Immutable; a changed models.toml takes a new one."""
 
@@ -82,16 +85,32 @@ class Registry:
     @classmethod
     def load(cls, path: Path | None = None) -> Registry:
         """The shipped models, merged with the file at `path` if there is one. An unusable file is a warning and changes nothing."""
-        providers = shipped_providers()
-        if path is None:
-            return cls(providers)
         try:
-            given = {name: ProviderEntry.model_validate(table) for name, table in read_toml(path).items()}
+            return cls(shipped_providers()) if path is None else cls.read(path)
+        except ConfigError as error:
+            logger.warning("the shipped models stay in force: %s", error)
+            return cls(shipped_providers())
+
+    @classmethod
+    def read(cls, path: Path) -> Registry:
+        """As `load`, but an unusable file is a ConfigError, one line that says where. A missing one is not."""
+        providers = shipped_providers()
+        label, text = path.name, ""
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+            given = ENTRIES.validate_python(tomllib.loads(text))
         except FileNotFoundError:
             return cls(providers)
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-            logger.warning("%s cannot be used, the shipped models stay in force: %s", path, _first_line(error))
-            return cls(providers)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(one_line(str(syntax_error(label, text, error)))) from None
+        except ValidationError as error:
+            raise ConfigError(one_line(str(validation_error(label, text, error)))) from None
+        except OSError as error:
+            raise ConfigError(f"{label}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{label}: this is not UTF-8 text; save the file as UTF-8") from None
+        except RecursionError:
+            raise ConfigError(f"{label}: lists or tables are nested too deeply; write them flatter") from None
         for name, entry in given.items():
             providers[name] = merged(name, providers.get(name), entry)
         return cls(providers)
@@ -191,17 +210,5 @@ def merged(name: str, base: ProviderInfo | None, entry: ProviderEntry) -> Provid
     )
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of the file. OSError, UnicodeDecodeError or TOMLDecodeError when it has none to give."""
-    return tomllib.loads(path.read_text(encoding="utf-8"))
-
-
 def _given(value: float | None, otherwise: float | None) -> float | None:
     return otherwise if value is None else value
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -52,6 +52,7 @@ KEPT_DELETED = timedelta(days=30)
 PURGED_AT_ONCE = 20
 USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 CLIENT_MESSAGE_ID_LENGTH = 200
+CLIENT_KEPT_S = 60.0
 
 
 class Agent:
@@ -93,7 +94,10 @@ class Agent:
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, credentials, registry)
         self._journal = Journal(database, self._tasks)
-        calls = ModelCalls(self.models, Costs(registry), self._journal)
+        self._costs = Costs(registry)
+        self._settings_changed_at: float | None = None
+        self._began_before: set[str] = set()
+        calls = ModelCalls(self.models, self._costs, self._journal)
         self._drafts = SkillDrafts(config, self.models, calls, self._book)
         self._runner = Runner(
             database=database,
@@ -196,8 +200,30 @@ class Agent:
         """Have the default model write a skill; nothing is stored. Raises InvalidInput, Upstream."""
         return await self._drafts.write(name, description, wish)
 
+    def use_registry(self, registry: Registry) -> None:
+        """Take other knowledge and prices of models from now on."""
+        self.models.use(registry)
+        self._costs.use(registry)
+
+    def settings_changed(self) -> None:
+        """Let what comes use the new settings; what runs goes on with those that it began with."""
+        self.models.settings_changed()
+        self._settings_changed_at = self._clock.monotonic()
+        self._began_before = self.turns.running_ids()
+
+    async def _close_unused(self) -> None:
+        """Close the clients of earlier settings, once every turn that may use one has ended and background calls had a minute."""
+        if self._settings_changed_at is None or self._clock.monotonic() - self._settings_changed_at < CLIENT_KEPT_S:
+            return
+        if self._began_before & self.turns.running_ids():
+            return
+        self._settings_changed_at = None
+        for client in self.models.take_unused():
+            await client.aclose()
+
     async def pulse(self) -> None:
         """Forget what nobody can ask for any more, and store what could not be stored before."""
+        await self._close_unused()
         self.turns.sweep(self._config())
         self.mcp.pulse()
         await self._runner.settle_late()

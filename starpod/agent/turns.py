@@ -187,6 +187,10 @@ class Turns:
         """Sessions that are being answered."""
         return set(self._lanes)
 
+    def running_ids(self) -> set[str]:
+        """Turns that run or wait."""
+        return set(self._live)
+
     def stop(self, session_id: str, turn_id: str | None = None) -> bool:
         """End the session's running turn, or the named one if it still waits; False when there is nothing to stop."""
         lane = self._lanes.get(session_id)

@@ -1,14 +1,18 @@
-"""Puts an edited `agent.toml` or `.env` into force while the gateway runs. An unusable file leaves the old settings as they are.
+"""Puts an edited `agent.toml`, `.env` or other settings file into force while the gateway runs. An unusable file leaves the old settings
+as they are.
 
-The observer's thread only reports that a file changed; the gateway's pulse calls `settle`, which does the rest.
+The observer's thread only reports that a file changed; the gateway's pulse calls `settle`, which does the rest. It also looks at the files
+itself: no observer hears of an edit behind a link, in a bind-mounted file, or on a network drive.
 """
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 from watchdog.events import (
@@ -31,6 +35,13 @@ logger = logging.getLogger(__name__)
 
 # Editors write a file in several steps; this long after the last of them it is whole.
 DEBOUNCE_S = 1.0
+# Variables of `.env` that are read once.
+RESTART_VARIABLES = frozenset({"STARPOD_VAULT_KEY"})
+PLACE = re.compile(r"(?P<file>[^,:]+?)(?:, line (?P<line>\d+))?(?:, column \d+)?: ")
+
+Stamp = tuple[tuple[int, int, int] | None, ...]
+Apply = Callable[[Path], Awaitable[None]]
+"""Puts another file, which may be missing, into force; raises ConfigError when it cannot be used."""
 
 
 class ConfigWatcher:
@@ -46,8 +57,14 @@ class ConfigWatcher:
         clock: Clock | None = None,
     ) -> None:
         self.last_error: str | None = None
+        self.problems: dict[str, str] = {}
+        """What is wrong with other files, by name."""
         self._paths = paths
+        self._started = current
         self._current = current
+        self._others: dict[str, Apply] = {}
+        self._digests: dict[str, str | None] = {}
+        self._stamp: Stamp | None = None
         self._bus = bus
         self._environ = dict(environ)
         self._clock = clock or SystemClock()
@@ -65,6 +82,18 @@ class ConfigWatcher:
         """The settings in force with their warnings and the environment that belongs to them."""
         return self._current
 
+    @property
+    def restart_needed(self) -> tuple[str, ...]:
+        """What is set otherwise than when the gateway was started, and acts only when it is started again."""
+        changed = diff_keys(self._started.config, self._current.config)
+        variables = _changed_variables(self._started.environ, self._current.environ)
+        return tuple(key for key in changed + variables if _needs_restart(key))
+
+    async def add_file(self, name: str, apply: Apply) -> None:
+        """Call `apply` whenever the file of this name beside agent.toml has changed. It is taken to be in force now."""
+        self._others[name] = apply
+        self._digests[name] = await asyncio.to_thread(_digest, self._paths.config_dir / name)
+
     def start(self) -> None:
         """Begin to watch; call it on the event loop. A system that cannot watch is logged, and the gateway runs without."""
         handler = _Handler(asyncio.get_running_loop(), self)
@@ -76,7 +105,8 @@ class ConfigWatcher:
                 observer.schedule(handler, str(folder), recursive=False)
             observer.start()
         except OSError as error:
-            logger.warning("cannot watch the settings (%s): restart the gateway after editing them", error.strerror)
+            logger.info("settings are looked at once a second: they cannot be watched (%s)", error.strerror)
+            self.note_change()
             return
         self._observer = observer
         # An edit made between the first reading and now would otherwise go unseen.
@@ -98,12 +128,20 @@ class ConfigWatcher:
 
         Any name beside agent.toml can: editors rename other files over it, mounted configurations swap a linked folder.
         """
-        return path.parent == self._paths.agent_toml.parent or path == self._paths.env_file
+        if path in (self._paths.env_file, self._paths.config_dir):
+            return True
+        return path.parent in (self._paths.agent_toml.parent, self._paths.config_dir)
 
     async def settle(self) -> None:
-        """Reload when a change is at least a second old; else return at once. For the gateway's pulse."""
-        if self._changed_at is None or self._reading.locked():
+        """Look at the files; reload when a change is at least a second old. For the gateway's pulse."""
+        if self._reading.locked():
             return
+        if self._changed_at is None:
+            before, self._stamp = self._stamp, await asyncio.to_thread(self._look)
+            if before in (None, self._stamp):
+                return
+            # Seen late already: half the wait is left.
+            self._changed_at = self._clock.monotonic() - DEBOUNCE_S / 2
         if self._clock.monotonic() - self._changed_at >= DEBOUNCE_S:
             await self.reload()
 
@@ -111,37 +149,76 @@ class ConfigWatcher:
         """Read the files now, off the loop; put them into force if they are valid and differ. Publishes what came of it."""
         async with self._reading:
             self._changed_at = None
+            self._stamp = await asyncio.to_thread(self._look)
+            loaded: LoadedConfig | None = None
             try:
                 loaded = await asyncio.to_thread(load_config, self._paths, self._environ)
             except ConfigError as error:
                 self._reject(str(error))
-            else:
-                self._accept(loaded)
+            changed, mended = await self._apply_others()
+            if loaded is not None:
+                self._accept(loaded, changed, mended)
+            elif changed or mended:
+                self._publish(changed)
+
+    async def _apply_others(self) -> tuple[tuple[str, ...], bool]:
+        """Put the other files that changed into force; their names, and whether one that was unusable is now as it was before."""
+        changed, mended = [], False
+        for name, apply in self._others.items():
+            path = self._paths.config_dir / name
+            digest = await asyncio.to_thread(_digest, path)
+            if digest == self._digests[name] and name not in self.problems:
+                continue
+            try:
+                await apply(path)
+            except ConfigError as error:
+                reason = str(error)
+                if self.problems.get(name) != reason:
+                    self.problems[name] = reason
+                    self._tell(reason)
+                continue
+            mended = self.problems.pop(name, None) is not None or mended
+            if digest != self._digests[name]:
+                self._digests[name] = digest
+                changed.append(name)
+        return tuple(changed), mended
+
+    def _look(self) -> Stamp:
+        """When the files last changed, as far as the file system tells."""
+        others = (self._paths.config_dir / name for name in self._others)
+        places = (self._paths.agent_toml, self._paths.env_file, *others)
+        return tuple(_stamp(path) for path in places)
 
     def _reject(self, reason: str) -> None:
-        if reason == self.last_error:
-            return
-        self.last_error = reason
-        logger.warning("settings not changed: %s", reason)
-        self._bus.publish(ConfigRejected(reason))
+        if reason != self.last_error:
+            self.last_error = reason
+            self._tell(reason)
 
-    def _accept(self, loaded: LoadedConfig) -> None:
-        mended, self.last_error = self.last_error is not None, None
-        if loaded.text_digest == self._current.text_digest:
-            if mended:  # the bad edit was taken back: those who showed the error must learn of it
-                self._bus.publish(ConfigReloaded(()))
-            return
-        old, self._current = self._current, loaded
-        changed = diff_keys(old.config, loaded.config) + _changed_variables(old.environ, loaded.environ)
-        for warning in loaded.warnings:
-            if warning not in old.warnings:
-                logger.warning("%s", warning)
-        logger.info("settings reloaded: %s", ", ".join(changed) or "nothing changed")
-        for key in changed:
-            if key in RESTART_KEYS:
-                logger.warning("%s takes effect when the gateway is started again", key)
-        if changed or mended:
-            self._bus.publish(ConfigReloaded(changed))
+    def _tell(self, reason: str) -> None:
+        logger.warning("settings not changed: %s", reason)
+        place = PLACE.match(reason)
+        line = place["line"] if place else None
+        self._bus.publish(ConfigRejected(reason, place["file"] if place else "", int(line) if line else None))
+
+    def _accept(self, loaded: LoadedConfig, others: tuple[str, ...], mended: bool) -> None:
+        mended, self.last_error = mended or self.last_error is not None, None
+        changed: tuple[str, ...] = others
+        if loaded.text_digest != self._current.text_digest:
+            old, self._current = self._current, loaded
+            own = diff_keys(old.config, loaded.config) + _changed_variables(old.environ, loaded.environ)
+            for warning in loaded.warnings:
+                if warning not in old.warnings:
+                    logger.warning("%s", warning)
+            logger.info("settings reloaded: %s", ", ".join(own + others) or "nothing changed")
+            for key in own:
+                if _needs_restart(key):
+                    logger.warning("%s takes effect when the gateway is started again", key)
+            changed = own + others
+        if changed or mended:  # a bad edit that was taken back counts: those who showed the error must learn of it
+            self._publish(changed)
+
+    def _publish(self, changed: tuple[str, ...]) -> None:
+        self._bus.publish(ConfigReloaded(changed, self.restart_needed))
 
 
 class _Handler(FileSystemEventHandler):
@@ -166,3 +243,23 @@ class _Handler(FileSystemEventHandler):
 def _changed_variables(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[str, ...]:
     """`env.NAME` for each environment variable that `.env` now sets otherwise; never its value."""
     return tuple(f"env.{name}" for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name))
+
+
+def _needs_restart(key: str) -> bool:
+    return key in RESTART_KEYS or key.removeprefix("env.") in RESTART_VARIABLES
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def _digest(path: Path) -> str | None:
+    """What the file says, in short; None when it cannot be read."""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None

@@ -7,10 +7,12 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from starpod.config.loader import load_config
+from starpod.config.problems import ConfigError
 from starpod.config.watcher import ConfigWatcher
 from starpod.events import ConfigRejected, ConfigReloaded, EventBus
 from starpod.paths import Paths
@@ -115,7 +117,7 @@ def test_a_bad_edit_keeps_the_old_settings_and_tells_why_once(edited: Paths, cap
             assert watched.watcher.config.max_turns == 3
             assert watched.watcher.last_error is not None
             assert "config/agent.toml, line 1: max_turns" in watched.watcher.last_error
-            assert watched.events == [ConfigRejected(watched.watcher.last_error)]
+            assert watched.events == [ConfigRejected(watched.watcher.last_error, "config/agent.toml", 1)]
             await watched.watcher.reload()
             assert len(watched.events) == 1
 
@@ -210,3 +212,130 @@ def test_a_key_that_needs_a_restart_is_warned_of(edited: Paths, caplog: pytest.L
 
     asyncio.run(scenario())
     assert "server_addr takes effect when the gateway is started again" in caplog.text
+
+
+def test_a_kubernetes_swap_is_noticed(edited: Paths) -> None:
+    """A mounted ConfigMap: the file is a link through `..data`, which is renamed over to the next version."""
+
+    def version(number: int) -> None:
+        folder = edited.config_dir / f"..v{number}"
+        folder.mkdir()
+        (folder / "agent.toml").write_text(f"max_turns = {number}\n")
+        (edited.config_dir / "..data_tmp").symlink_to(folder.name)
+        os.replace(edited.config_dir / "..data_tmp", edited.config_dir / "..data")
+
+    edited.agent_toml.unlink()
+    version(3)
+    edited.agent_toml.symlink_to("..data/agent.toml")
+
+    async def scenario() -> None:
+        async with watching(edited) as watched:
+            await watched.edit(lambda: version(4))
+            assert watched.watcher.config.max_turns == 4
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("linked", ["file", "folder"])
+def test_an_edit_behind_a_link_is_noticed_without_the_observer(edited: Paths, linked: str) -> None:
+    target = edited.agent_home / "elsewhere"
+    target.mkdir()
+    real = target / "agent.toml"
+    real.write_text("max_turns = 3\n")
+    edited.agent_toml.unlink()
+    if linked == "file":
+        edited.agent_toml.symlink_to(real)
+    else:
+        edited.config_dir.rmdir()
+        edited.config_dir.symlink_to(target)
+
+    async def scenario() -> None:
+        watched = Watched(edited)
+        await watched.watcher.settle()
+        real.write_text("max_turns = 44\n")
+        await watched.watcher.settle()
+        assert watched.watcher.config.max_turns == 3
+        await watched.settle()
+        assert watched.watcher.config.max_turns == 44
+
+    asyncio.run(scenario())
+
+
+def test_other_files_are_put_into_force_and_their_mistakes_told(edited: Paths) -> None:
+    other = edited.config_dir / "other.toml"
+    applied: list[str] = []
+
+    async def apply(path: Path) -> None:
+        text = await asyncio.to_thread(lambda: path.read_text() if path.exists() else "missing")
+        if text == "bad":
+            raise ConfigError("other.toml, line 1: bad")
+        applied.append(text)
+
+    async def scenario() -> None:
+        watched = Watched(edited)
+        await watched.watcher.add_file("other.toml", apply)
+        await watched.watcher.reload()
+        assert applied == []
+        for text in ("one", "bad", "bad", "one", "two"):
+            other.write_text(text)
+            await watched.watcher.reload()
+        other.unlink()
+        await watched.watcher.reload()
+        assert applied == ["one", "one", "two", "missing"]
+        assert watched.watcher.problems == {}
+        told = [event.changed if isinstance(event, ConfigReloaded) else event.file for event in watched.events]
+        assert told == [("other.toml",), "other.toml", (), ("other.toml",), ("other.toml",)]
+
+    asyncio.run(scenario())
+
+
+def test_what_needs_a_restart_is_known_until_it_is_taken_back(edited: Paths) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        edited.agent_toml.write_text('server_addr = "127.0.0.1:4000"\n')
+        edited.env_file.write_text("STARPOD_VAULT_KEY=x\n")
+        await watched.watcher.reload()
+        assert watched.watcher.restart_needed == ("server_addr", "env.STARPOD_VAULT_KEY")
+        edited.agent_toml.write_text("max_turns = 3\n")
+        edited.env_file.unlink()
+        await watched.watcher.reload()
+        assert watched.watcher.restart_needed == ()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda path: path.write_text("max_tur"),
+        lambda path: path.write_text("[turns"),
+        lambda path: path.unlink(),
+        lambda path: (path.unlink(), path.mkdir()),
+        lambda path: path.write_bytes(b"\xff\xfe"),
+        lambda path: path.write_text("models = ['no-slash']"),
+        lambda path: path.write_text("timezone = 'Mars/Olympus'"),
+        lambda path: path.write_text("max_turns = 99999999999999999999999"),
+        lambda path: path.write_text("a = " + "[" * 5000),
+        lambda path: (path.unlink(), path.symlink_to("nowhere")),
+    ],
+)
+def test_no_damage_stops_the_gateway(edited: Paths, damage: Callable[[Path], object]) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        damage(edited.agent_toml)
+        await watched.watcher.reload()
+        assert watched.watcher.config.max_turns == 3
+        assert watched.watcher.last_error is not None and "\n" not in watched.watcher.last_error
+        assert [type(event) for event in watched.events] == [ConfigRejected]
+
+    asyncio.run(scenario())
+
+
+def test_an_empty_file_means_the_defaults(edited: Paths) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        edited.agent_toml.write_text("")
+        await watched.watcher.reload()
+        assert (watched.watcher.config.max_turns, watched.watcher.last_error) == (30, None)
+
+    asyncio.run(scenario())
