@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench import costs as cost_reports
+from tests.bench import retrieval as recall
 from tests.bench.processes import Bench, Target, fetch, free_port, put, wait_for_health
 from tests.bench.report import Figure
 
@@ -235,6 +236,11 @@ def costs(servers: Servers, plan: Plan) -> list[Figure]:
     return found
 
 
+def retrieval(servers: Servers, plan: Plan) -> list[Figure]:
+    """Recall of the plain full-text searches over the golden set; they are the floor that a search has to be clearly above."""
+    return recall.figures()
+
+
 CASES: dict[str, Case] = {
     "start": start,
     "sessions": sessions,
@@ -244,4 +250,5 @@ CASES: dict[str, Case] = {
     "stops": stops,
     "memory": memory,
     "costs": costs,
+    "retrieval": retrieval,
 }
