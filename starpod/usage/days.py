@@ -9,6 +9,8 @@ from starpod.errors import InvalidInput
 
 QUARTER_S = 900
 DAY_S = 86_400
+UNITS = (QUARTER_S, 3600, DAY_S)
+"""Seconds of the buckets that usage is summed in, ascending."""
 END_OF_TIME = 2**40
 
 
@@ -45,3 +47,8 @@ def offsets_between(first: int, end: datetime, zone: ZoneInfo) -> list[tuple[int
             found.append((begin, high, current))
             begin, current = high, offset_at(following)
     return [*found, (begin, END_OF_TIME, current)]
+
+
+def unit_for(offsets: list[tuple[int, int, int]]) -> int:
+    """The largest unit of which the days of these stretches are made."""
+    return max(unit for unit in UNITS if all(offset % unit == 0 for _, _, offset in offsets))

@@ -8,9 +8,10 @@ from zoneinfo import ZoneInfo
 import peewee
 
 from starpod.usage import report_store
-from starpod.usage.days import QUARTER_S, offsets_between
+from starpod.usage.days import DAY_S, QUARTER_S, offsets_between, unit_for
 from starpod.usage.types import PERIODS, CostOverview, DayCosts, Span, Totals
 
+QUARTERS_A_DAY = DAY_S // QUARTER_S
 EPOCH = date(1970, 1, 1)
 LAST_DAY = (date.max - EPOCH).days
 
@@ -44,16 +45,16 @@ def _by_day(
     connection: peewee.Database, user_id: str | None, start: datetime | None, now: datetime, zone: ZoneInfo
 ) -> list[DayCosts]:
     days: dict[int, dict[str, float]] = {}
-    if start is None:
-        first = report_store.first_quarter(connection, user_id)
-        if first is None:
-            return []
-    else:
-        first = -int(-start.timestamp() // QUARTER_S)
-        today = (start.astimezone(zone).date() - EPOCH).days
-        for model, cost in report_store.costs_before(connection, user_id, start):
-            days.setdefault(today, {})[model] = cost
-    for day, model, cost in report_store.costs_by_day(connection, user_id, offsets_between(first, now, zone)):
+    begin = report_store.first_quarter(connection, user_id) if start is None else int(start.timestamp()) // QUARTER_S
+    if begin is None:
+        return []
+    offsets = offsets_between(begin - begin % QUARTERS_A_DAY, now, zone)
+    unit = unit_for(offsets)
+    if start is not None:
+        # Days are made of whole units, so what lies before the first whole one is of one day.
+        first_day = (start.astimezone(zone).date() - EPOCH).days
+        days[first_day] = dict(report_store.costs_before(connection, user_id, start, unit))
+    for day, model, cost in report_store.costs_by_day(connection, user_id, offsets, unit, start):
         models = days.setdefault(day, {})
         models[model] = models.get(model, 0.0) + cost
     return [
@@ -62,5 +63,5 @@ def _by_day(
             tuple(sorted(models.items(), key=lambda each: (-each[1], each[0]))),
         )
         for day, models in sorted(days.items())
-        if 0 <= day <= LAST_DAY
+        if models and 0 <= day <= LAST_DAY
     ]

@@ -1,7 +1,7 @@
 """SQL that keeps sums beside the usage rows, in the same transaction, so that a report over millions of rows reads thousands.
 
-`usage_quarters` sums by quarter of an hour (every time zone's days are made of whole ones), user and model; its user '' is everybody.
-`usage_sessions` sums by UTC day, session and user. `usage_tools` counts tool calls as `usage_quarters` does.
+`usage_sums` sums by user and model and by quarter of an hour (every time zone's days are made of whole ones), hour and UTC day; its user ''
+is everybody. `usage_sessions` sums by UTC day, session and user. `usage_tools` counts tool calls by quarter of an hour.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 
 import peewee
 
-from starpod.usage.days import DAY_S, QUARTER_S
+from starpod.usage.days import DAY_S, QUARTER_S, UNITS
 
 EVERYBODY = ""
 UNKNOWN_MODEL = "unknown"
@@ -22,12 +22,13 @@ SUMS = "input_tokens = {t}.input_tokens + excluded.input_tokens, output_tokens =
     "cache_read = {t}.cache_read + excluded.cache_read, cache_write = {t}.cache_write + excluded.cache_write, " \
     "cost_usd = {t}.cost_usd + excluded.cost_usd, calls = {t}.calls + excluded.calls"  # fmt: skip
 COLUMNS = "input_tokens, output_tokens, cache_read, cache_write, cost_usd, calls"
-QUARTERS = (
-    f"INSERT INTO usage_quarters (user_id, quarter, model, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1) "
-    f"ON CONFLICT (user_id, quarter, model) DO UPDATE SET {SUMS.format(t='usage_quarters')}"
+BUCKETS = (
+    f"INSERT INTO usage_sums (unit, user_id, bucket, model, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1) "
+    f"ON CONFLICT (unit, user_id, bucket, model) DO UPDATE SET {SUMS.format(t='usage_sums')}"
 )
 SESSIONS = (
-    f"INSERT INTO usage_sessions (day, session_id, user_id, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1) "
+    f"INSERT INTO usage_sessions (day, session_id, user_id, job, {COLUMNS}) "
+    "VALUES (?, ?, ?, (SELECT triggered_by FROM session_metadata WHERE id = ?), ?, ?, ?, ?, ?, 1) "
     f"ON CONFLICT (day, session_id, user_id) DO UPDATE SET {SUMS.format(t='usage_sessions')}"
 )
 TOOLS = (
@@ -49,16 +50,27 @@ SAFE_SUMS = (
 # Text that is no time gives NULL, and its row is left out of all sums.
 SECOND = "CAST(strftime('%s', timestamp) AS INTEGER)"
 MODEL = f"coalesce(nullif(CAST(model AS TEXT), ''), '{UNKNOWN_MODEL}')"
-CATCH_UP = (
-    f"INSERT INTO usage_quarters (user_id, quarter, model, {COLUMNS}) SELECT user_id, {SECOND} / {QUARTER_S}, {MODEL}, {SAFE_SUMS} "
+QUARTERS_OF_ROWS = (
+    f"INSERT INTO usage_sums (unit, user_id, bucket, model, {COLUMNS}) "
+    f"SELECT {QUARTER_S}, user_id, {SECOND} / {QUARTER_S}, {MODEL}, {SAFE_SUMS} "
+    f"FROM usage_stats WHERE id > ? AND {SECOND} >= 0 GROUP BY 2, 3, 4 "
+    f"ON CONFLICT (unit, user_id, bucket, model) DO UPDATE SET {SUMS.format(t='usage_sums')}"
+)
+SESSIONS_OF_ROWS = (
+    f"INSERT INTO usage_sessions (day, session_id, user_id, job, {COLUMNS}) "
+    f"SELECT {SECOND} / {DAY_S}, coalesce(session_id, ''), user_id, "
+    f"(SELECT triggered_by FROM session_metadata WHERE session_metadata.id = usage_stats.session_id), {SAFE_SUMS} "
     f"FROM usage_stats WHERE id > ? AND {SECOND} >= 0 GROUP BY 1, 2, 3 "
-    f"ON CONFLICT (user_id, quarter, model) DO UPDATE SET {SUMS.format(t='usage_quarters')}",
-    f"INSERT INTO usage_quarters (user_id, quarter, model, {COLUMNS}) SELECT '', {SECOND} / {QUARTER_S}, {MODEL}, {SAFE_SUMS} "
-    f"FROM usage_stats WHERE id > ? AND {SECOND} >= 0 GROUP BY 1, 2, 3 "
-    f"ON CONFLICT (user_id, quarter, model) DO UPDATE SET {SUMS.format(t='usage_quarters')}",
-    f"INSERT INTO usage_sessions (day, session_id, user_id, {COLUMNS}) SELECT {SECOND} / {DAY_S}, coalesce(session_id, ''), user_id, "
-    f"{SAFE_SUMS} FROM usage_stats WHERE id > ? AND {SECOND} >= 0 GROUP BY 1, 2, 3 "
-    f"ON CONFLICT (day, session_id, user_id) DO UPDATE SET {SUMS.format(t='usage_sessions')}",
+    f"ON CONFLICT (day, session_id, user_id) DO UPDATE SET {SUMS.format(t='usage_sessions')}"
+)
+SUM_OF_SUMS = "sum(input_tokens), sum(output_tokens), sum(cache_read), sum(cache_write), sum(cost_usd), sum(calls)"
+EVERYBODYS = (
+    f"INSERT INTO usage_sums (unit, user_id, bucket, model, {COLUMNS}) "
+    f"SELECT unit, '', bucket, model, {SUM_OF_SUMS} FROM usage_sums WHERE unit = {QUARTER_S} AND user_id != '' GROUP BY 3, 4"
+)
+LARGER_UNITS = (
+    f"INSERT INTO usage_sums (unit, user_id, bucket, model, {COLUMNS}) "
+    f"SELECT ?, user_id, bucket * {QUARTER_S} / ?, model, {SUM_OF_SUMS} FROM usage_sums WHERE unit = {QUARTER_S} GROUP BY 2, 3, 4"
 )
 
 
@@ -85,8 +97,10 @@ def roll_up(connection: peewee.Database, row: Booked) -> None:
     counts = (row.input_tokens, row.output_tokens, row.cache_read, row.cache_write, cost)
     model = row.model or UNKNOWN_MODEL
     for user_id in {row.user_id, EVERYBODY}:
-        connection.execute_sql(QUARTERS, (user_id, second // QUARTER_S, model, *counts))
-    connection.execute_sql(SESSIONS, (second // DAY_S, row.session_id or "", row.user_id, *counts))
+        for unit in UNITS:
+            connection.execute_sql(BUCKETS, (unit, user_id, second // unit, model, *counts))
+    session = (row.session_id or "", row.user_id, row.session_id)
+    connection.execute_sql(SESSIONS, (second // DAY_S, *session, *counts))
     connection.execute_sql("UPDATE usage_rolled_up SET last_id = ?, row_count = row_count + 1", (row.id,))
 
 
@@ -112,11 +126,15 @@ def catch_up(connection: peewee.Database) -> None:
     last_id, row_count = connection.execute_sql("SELECT last_id, row_count FROM usage_rolled_up").fetchone()
     older = connection.execute_sql("SELECT count(*) FROM usage_stats WHERE id <= ?", (last_id,)).fetchone()[0]
     if older != row_count:
-        connection.execute_sql("DELETE FROM usage_quarters")
+        connection.execute_sql("DELETE FROM usage_sums")
         connection.execute_sql("DELETE FROM usage_sessions")
         last_id = 0
-    for statement in CATCH_UP:
-        connection.execute_sql(statement, (last_id,))
+    connection.execute_sql(QUARTERS_OF_ROWS, (last_id,))
+    connection.execute_sql(SESSIONS_OF_ROWS, (last_id,))
+    connection.execute_sql("DELETE FROM usage_sums WHERE user_id = '' OR unit != ?", (QUARTER_S,))
+    connection.execute_sql(EVERYBODYS)
+    for unit in UNITS[1:]:
+        connection.execute_sql(LARGER_UNITS, (unit, unit))
     connection.execute_sql(
         "UPDATE usage_rolled_up SET last_id = (SELECT coalesce(max(id), 0) FROM usage_stats), "
         "row_count = (SELECT count(*) FROM usage_stats)"
