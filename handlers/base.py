@@ -18,6 +18,7 @@ from starpod.auth.origins import host_allowed, same_origin_request
 from starpod.auth.types import User
 from starpod.errors import Conflict, Forbidden, InvalidInput, NotFound, StarpodError, Unavailable, Upstream
 from starpod.sessions.types import Viewer
+from starpod.usage.budget_types import BudgetExceeded
 
 if TYPE_CHECKING:
     from starpod.app import Application
@@ -41,6 +42,7 @@ STATUS: dict[type[StarpodError], int] = {
     NotFound: 404,
     Conflict: 409,
     Upstream: 502,
+    BudgetExceeded: 402,
     Unavailable: 503,
 }
 SECURITY_HEADERS = {

@@ -164,5 +164,8 @@ async def answer(handler: BaseHandler, submitted: Submitted) -> None:
         return await handler.finish(b"".join(wire.sse(published) for published in events))
     body = result_of(submitted.turn_id, submitted.session_id, events, end)
     if end.is_error and not body["text"]:
-        return handler.send_json({"error": f"Chat error: {'; '.join(end.errors)}", **body}, 502)
+        return handler.send_json(
+            {"error": f"Chat error: {'; '.join(end.errors)}", **body},
+            402 if turn is not None and turn.is_over_budget else 502,
+        )
     handler.send_json(body)

@@ -9,6 +9,7 @@ from tornado.web import RequestHandler, url
 from handlers.approvals import ApprovalHandler, ApprovalListHandler, RememberedHandler
 from handlers.auth import LoginHandler, LogoutHandler, VerifyHandler
 from handlers.base import Access
+from handlers.budgets import OwnBudgetHandler, UserBudgetHandler, UserBudgetListHandler
 from handlers.chat import ChatHandler
 from handlers.costs import CostsHandler, OwnCostsHandler
 from handlers.frames import FrameCheckHandler
@@ -120,6 +121,9 @@ ROUTES = (
     Route(r"/api/settings/skills", SkillListHandler, "admin"),
     Route(r"/api/settings/skills/generate", SkillDraftHandler, "admin"),
     Route(rf"/api/settings/skills/{ID}", SkillHandler, "admin"),
+    Route(r"/api/budget", OwnBudgetHandler, "user"),
+    Route(r"/api/settings/budgets/users", UserBudgetListHandler, "admin"),
+    Route(rf"/api/settings/budgets/users/{ID}", UserBudgetHandler, "admin"),
     Route(r"/api/costs", OwnCostsHandler, "user"),
     Route(r"/api/settings/costs", CostsHandler, "admin"),
     Route(r"/api/settings/vault", VaultListHandler, "admin"),

@@ -226,6 +226,13 @@ class SkillDraftBody(BaseModel):
     prompt: str | None = Field(default=None, max_length=20_000)
 
 
+class UserBudgetBody(BaseModel):
+    """A user's own limits in USD; null = as configured for everybody."""
+
+    daily_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+    monthly_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+
+
 class VaultHostsBody(BaseModel):
     """Where a secret may be sent; null = anywhere."""
 

@@ -22,6 +22,7 @@ import tornado.ioloop
 import tornado.netutil
 
 from handlers.base import UnknownPathHandler
+from handlers.budgets import tell_budget_notices
 from handlers.routes import ROUTES
 from starpod.agent.service import Agent
 from starpod.app import Application
@@ -63,7 +64,9 @@ def tune_process() -> None:
 
 def make_app(state: AppState) -> Application:
     """The application on ready state, for tests and for embedding in another Tornado process."""
-    return Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler)
+    app = Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler)
+    tell_budget_notices(app)
+    return app
 
 
 def main(argv: Sequence[str] | None = None) -> int:

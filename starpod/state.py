@@ -31,6 +31,7 @@ from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
+from starpod.usage.budgets import Budgets
 from starpod.usage.service import CostReports
 from starpod.vault.service import Vault
 
@@ -58,6 +59,7 @@ class AppState:
     vault: Vault
     costs: CostReports
     memory: MemoryFiles
+    budgets: Budgets
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -89,6 +91,7 @@ class AppState:
         self._unsubscribe()
         await self.watcher.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
+        await self.budgets.close()
         await self.tasks.close()
         await self.auth.flush()
         self.auth.close()
@@ -170,12 +173,14 @@ async def open_state(
     settings = loaded.config.auth
     vault = Vault(database, paths.db_dir, loaded.environ, clock)
     await vault.open()
+    budgets = Budgets(database, clock, lambda: watcher.config, events)
     agent = agent or Agent(
         database=database,
         paths=paths,
         config=lambda: watcher.config,
         environ=lambda: watcher.current.environ,
         credentials=lambda: vault.over(watcher.current.environ),
+        budgets=budgets,
         clock=clock,
     )
     state = AppState(
@@ -194,6 +199,7 @@ async def open_state(
         vault=vault,
         costs=CostReports(database, clock, lambda: watcher.config),
         memory=agent.memory,
+        budgets=budgets,
         tasks=TaskSet("gateway"),
         lock=lock,
     )

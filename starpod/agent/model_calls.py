@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from starpod.agent import costs
 from starpod.agent.journal import Journal
 from starpod.agent.prompt import TurnPrompt
+from starpod.agent.provider_clients import ANSWER_ROOM, THINKING_BUDGET
 from starpod.agent.turn import ModelCall, Turn
 from starpod.agent.types import TextDelta, UsageRow
+from starpod.config.schema import Config
+from starpod.usage.budgets import Budgets
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -21,10 +25,11 @@ if TYPE_CHECKING:
 class ModelCalls:
     """The runner's way to the models."""
 
-    def __init__(self, models: Models, prices: costs.Costs, journal: Journal) -> None:
+    def __init__(self, models: Models, prices: costs.Costs, journal: Journal, budgets: Budgets | None = None) -> None:
         self._models = models
         self._prices = prices
         self._journal = journal
+        self._budgets = budgets
 
     def resolve(self, turn: Turn) -> ChosenModel:
         """The model of a turn's message. InvalidInput when it is not in the list or its key is missing."""
@@ -43,6 +48,42 @@ class ModelCalls:
             function_tools=[tool.tool_def for tool in tools.values()],
             instruction_parts=[InstructionPart(prompt.stable), InstructionPart(prompt.volatile, dynamic=True)],
         )
+
+    async def reserve(
+        self, turn: Turn, chosen: ChosenModel, parameters: ModelRequestParameters, input_tokens: int
+    ) -> None:
+        """Set aside what the turn's next call may cost, until `release`. Raises BudgetExceeded."""
+        if self._budgets is None:
+            return
+        instructions = sum(len(part.content) for part in parameters.instruction_parts or ()) // 4
+        usd = self.estimate(chosen, input_tokens + instructions, _longest_answer(turn.config))
+        turn.hold = await self._budgets.reserve(turn.user_id, turn.request.triggered_by, usd)
+
+    def release(self, turn: Turn) -> None:
+        """Give back what was set aside, once the call is booked."""
+        hold, turn.hold = turn.hold, None
+        if self._budgets is not None and hold is not None:
+            self._budgets.release(hold)
+
+    @asynccontextmanager
+    async def within_budget(
+        self, chosen: ChosenModel, user_id: str, job: str | None, input_tokens: int, output_tokens: int
+    ) -> AsyncIterator[None]:
+        """Set aside what a call outside of a turn's stream may cost; book it before leaving. Raises BudgetExceeded."""
+        if self._budgets is None:
+            yield
+            return
+        hold = await self._budgets.reserve(user_id, job, self.estimate(chosen, input_tokens, output_tokens))
+        try:
+            yield
+        finally:
+            self._budgets.release(hold)
+
+    def estimate(self, chosen: ChosenModel, input_tokens: int, output_tokens: int) -> float:
+        """USD that a call costs at most, whichever of the models answers."""
+        tokens = costs.TokenUsage(input_tokens, output_tokens)
+        answering = ((chosen.provider, chosen.name), *chosen.stand_ins)
+        return max(self._prices.price(provider, name, tokens) for provider, name in answering)
 
     async def stream(
         self,
@@ -78,7 +119,9 @@ class ModelCalls:
         parameters = ModelRequestParameters(instruction_parts=[InstructionPart(instructions)])
         settings = chosen.settings.copy() if chosen.settings else ModelSettings()
         settings["max_tokens"] = max_tokens
-        response = await chosen.model.request([ModelRequest(parts=[UserPromptPart(text)])], settings, parameters)
+        tokens = costs.estimate_tokens(instructions) + costs.estimate_tokens(text)
+        async with self.within_budget(chosen, turn.user_id, turn.request.triggered_by, tokens, max_tokens):
+            response = await chosen.model.request([ModelRequest(parts=[UserPromptPart(text)])], settings, parameters)
         return response.text or "", self.usage_of(chosen, response, purpose="compaction")
 
     def usage_of(self, chosen: ChosenModel, response: ModelResponse, *, purpose: str = "chat") -> UsageRow:
@@ -114,3 +157,10 @@ class ModelCalls:
         call.said.append(text)
         turn.publish(TextDelta(text))
         self._journal.add(turn.id, text)
+
+
+def _longest_answer(config: Config) -> int:
+    """Tokens that one call may answer with, thinking included."""
+    if config.reasoning_effort is None:
+        return config.max_tokens
+    return max(config.max_tokens, THINKING_BUDGET[config.reasoning_effort] + ANSWER_ROOM)

@@ -35,6 +35,7 @@ from starpod.errors import StarpodError
 from starpod.sessions import store as sessions
 from starpod.tools.files import read_outgoing
 from starpod.tools.types import OutgoingFile, ToolContext, ToolFailure
+from starpod.usage.budget_types import BudgetExceeded
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelRequestPart, ModelResponse
@@ -100,14 +101,18 @@ class Runner:
             if turn.state != "completed":
                 await self._cut_short(turn, "stopped" if turn.stop_requested else "interrupted", None)
         except Exception as error:
+            turn.is_over_budget = isinstance(error, BudgetExceeded)
             text = str(error) if isinstance(error, StarpodError) else self._calls.explain(error)
             await self._cut_short(turn, "failed", text)
+        finally:
+            self._calls.release(turn)
 
     async def _converse(self, turn: Turn) -> None:
         run = await self._start(turn)
         while turn.num_turns < turn.config.max_turns:
             if await self._compactor.shrink(turn, run.history, run.size):
                 turn.publish(ContextCompacted(len(run.history.messages)))
+            await self._calls.reserve(turn, run.chosen, run.parameters, run.size.tokens)
             response = await self._calls.stream(
                 turn, run.chosen, run.history.messages, run.parameters, input_estimate=run.size.tokens
             )
@@ -164,6 +169,7 @@ class Runner:
         )
         turn.book(usage)
         turn.call = None
+        self._calls.release(turn)
         if text:
             turn.texts.append(text)
         run.history.append(row_id, response)

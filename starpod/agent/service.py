@@ -42,6 +42,7 @@ from starpod.tools.mcp.servers import McpServers
 from starpod.tools.registry import toolset
 from starpod.tools.runs import Runs
 from starpod.tools.types import ToolContext
+from starpod.usage.budgets import Budgets
 
 if TYPE_CHECKING:
     from pydantic_ai.toolsets import AbstractToolset
@@ -67,6 +68,7 @@ class Agent:
         environ: Callable[[], Mapping[str, str]],
         clock: Clock,
         credentials: Callable[[], Mapping[str, str]] | None = None,
+        budgets: Budgets | None = None,
     ) -> None:
         """`credentials` is the environment with the vault's secrets over it, for the gateway's own clients; the tool that shows
         variables to the model gets `environ` alone."""
@@ -97,7 +99,7 @@ class Agent:
         self._costs = Costs(registry)
         self._settings_changed_at: float | None = None
         self._began_before: set[str] = set()
-        calls = ModelCalls(self.models, self._costs, self._journal)
+        calls = ModelCalls(self.models, self._costs, self._journal, budgets)
         self._drafts = SkillDrafts(config, self.models, calls, self._book)
         self._runner = Runner(
             database=database,

@@ -61,11 +61,13 @@ class SkillDrafts:
         messages: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart("\n".join(filter(None, lines)))])]
         problem = ""
         for _ in range(2):
-            try:
-                response = await chosen.model.request(messages, settings, parameters)
-            except Exception as error:
-                raise Upstream(self.calls.explain(error)) from error
-            await self.book(self.calls.usage_of(chosen, response, purpose="skill"))
+            size = sum(len(str(message)) for message in messages) // 4
+            async with self.calls.within_budget(chosen, "admin", None, size, MAX_TOKENS):
+                try:
+                    response = await chosen.model.request(messages, settings, parameters)
+                except Exception as error:
+                    raise Upstream(self.calls.explain(error)) from error
+                await self.book(self.calls.usage_of(chosen, response, purpose="skill"))
             try:
                 return _draft(response.text or "")
             except InvalidInput as error:

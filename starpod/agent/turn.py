@@ -10,6 +10,7 @@ from starpod.agent.store import Begun
 from starpod.agent.types import Follower, Published, StreamEnded, TurnEvent, TurnRequest, TurnState, UsageRow
 from starpod.config.schema import Config
 from starpod.tools.types import OutgoingFile
+from starpod.usage.budget_types import Hold
 
 NOTHING_USED = UsageRow(0, 0, 0, 0, 0.0, False, "chat", "", "")
 
@@ -66,6 +67,8 @@ class Turn:
         self.end: StreamEnded | None = None
         self.usage = NOTHING_USED
         self.call: ModelCall | None = None
+        self.hold: Hold | None = None
+        self.is_over_budget = False
         self.task: asyncio.Task[None] | None = None
         self.go = asyncio.Event()
         self.has_slot = False

@@ -38,6 +38,8 @@ from starpod.config.types import (
 
 StreamMode = Annotated[Literal["final_only", "all_messages"], KnownStreamMode]
 
+OptionalAmount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None
+
 # Changing one of these takes effect only when the gateway starts again.
 RESTART_KEYS = frozenset({"server_addr"})
 
@@ -244,6 +246,21 @@ class InternetConfig(Section):
     )
 
 
+class BudgetConfig(Section):
+    user_daily_usd: OptionalAmount = Field(default=None, description="USD each user may spend a day; none = no limit")
+    user_monthly_usd: OptionalAmount = Field(
+        default=None, description="USD each user may spend a month; none = no limit"
+    )
+    job_daily_usd: OptionalAmount = Field(default=None, description="USD each job may spend a day; none = no limit")
+    job_monthly_usd: OptionalAmount = Field(default=None, description="USD each job may spend a month; none = no limit")
+    total_daily_usd: OptionalAmount = Field(
+        default=None, description="USD all together may spend a day; none = no limit"
+    )
+    total_monthly_usd: OptionalAmount = Field(
+        default=None, description="USD all together may spend a month; none = no limit"
+    )
+
+
 class ProxyConfig(Section):
     enabled: bool = Field(default=False, description="Send the agent's requests through the vault's proxy")
 
@@ -299,6 +316,7 @@ class Config(Section):
     internet: InternetConfig = Field(default_factory=InternetConfig, description="Web access")
     browser: BrowserConfig = Field(default_factory=BrowserConfig, description="Web browser")
     channels: ChannelsConfig = Field(default_factory=ChannelsConfig, description="Other ways to talk to the agent")
+    budget: BudgetConfig = Field(default_factory=BudgetConfig, description="Budgets")
     proxy: ProxyConfig = Field(default_factory=ProxyConfig, description="Proxy")
     mcp: McpConfig = Field(default_factory=McpConfig, description="MCP servers")
     providers: Mapping[str, ProviderConfig] = Field(

@@ -65,6 +65,11 @@ SECTIONS: dict[str, tuple[Setting, ...]] = {
         "context_budget summary_max_tokens min_keep_messages max_tool_result_bytes prune_threshold_pct "
         "prune_tool_result_max_chars memory_flush",
     ),
+    "budgets": _table(
+        "budget",
+        "",
+        "user_daily_usd user_monthly_usd job_daily_usd job_monthly_usd total_daily_usd total_monthly_usd",
+    ),
     "attachments": _table("attachments", "enabled max_file_size", "allowed_extensions"),
     "internet": (
         *_table("internet", "enabled timeout_secs max_fetch_bytes max_text_chars"),

@@ -128,6 +128,7 @@ def sums_by_job(connection: peewee.Database, user_id: str | None, start: datetim
 
 def dearest_sessions(connection: peewee.Database, user_id: str | None, start: datetime | None) -> list[SessionCosts]:
     """The sessions that cost most, the dearest first."""
+    params: list[object]
     if start is None:
         sql, params = (
             DEAREST_EVER.format(mine=MINE if user_id is not None else ""),

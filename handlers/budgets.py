@@ -1,0 +1,102 @@
+"""Budgets: users' own limits for admins, one's own standing for everybody, and the notices on open sockets.
+
+The limits that hold for everybody are the settings page `/api/settings/budgets`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
+
+from handlers.base import BaseHandler
+from handlers.schemas import UserBudgetBody
+from starpod.usage.budget_types import BudgetNotice, Standing, UserBudget
+
+if TYPE_CHECKING:
+    from starpod.app import Application
+
+BUDGET = TypeAdapter(UserBudgetBody)
+# Without users, everything is the agent's own.
+NOBODY = "admin"
+
+
+class UserBudgetListHandler(BaseHandler):
+    """`GET /api/settings/budgets/users`: everybody who has limits of their own."""
+
+    async def get(self) -> None:
+        budgets = await self.state.budgets.user_budgets()
+        self.send_json([{"user_id": user_id, **_limits(budget)} for user_id, budget in sorted(budgets.items())])
+
+
+class UserBudgetHandler(BaseHandler):
+    """`GET` and `PUT /api/settings/budgets/users/:id`."""
+
+    async def get(self, user_id: str) -> None:
+        await self.state.auth.get_user(user_id)
+        budget = await self.state.budgets.user_budget(user_id)
+        standing = await self.state.budgets.standing(user_id)
+        self.send_json({"user_id": user_id, **_limits(budget), "limits": [_shown(each) for each in standing]})
+
+    async def put(self, user_id: str) -> None:
+        body = self.read_body(BUDGET)
+        await self.state.auth.get_user(user_id)
+        by = self.user.id if self.user is not None else None
+        budget = UserBudget(body.daily_usd, body.monthly_usd)
+        await self.state.budgets.set_user_budget(user_id, budget, by=by, address=self.address)
+        self.send_json({"status": "ok"})
+
+
+class OwnBudgetHandler(BaseHandler):
+    """`GET /api/budget`: the limits that hold for the caller, and what is left of them. How much others spent is not theirs to see."""
+
+    async def get(self) -> None:
+        user_id = self.user.id if self.user is not None else NOBODY
+        standing = await self.state.budgets.standing(user_id)
+        is_admin = self.user is None or self.user.role == "admin"
+        shown = [_shown(each) for each in standing if is_admin or each.limit.scope == "user"]
+        self.send_json({"limits": shown})
+
+
+def tell_budget_notices(application: Application) -> None:
+    """Send each notice to whom it concerns, as `{"type": "budget_notice", ...}`."""
+    from handlers.socket import SocketHandler
+
+    def tell(notice: BudgetNotice) -> None:
+        body = {
+            "type": "budget_notice",
+            "scope": notice.limit.scope,
+            "subject": notice.limit.subject,
+            "period": notice.limit.period,
+            "level": notice.level,
+            "limit_usd": notice.limit.usd,
+            "spent_usd": notice.spent_usd,
+            "resets_at": notice.limit.resets_at,
+            "text": notice.text,
+        }
+        for socket in tuple(application.sockets):
+            if not isinstance(socket, SocketHandler):
+                continue
+            user = socket.user
+            if user is None or user.role == "admin" or user.id == notice.user_id:
+                socket.send(body)
+
+    application.state.events.subscribe(BudgetNotice, tell)
+
+
+def _limits(budget: UserBudget) -> dict[str, float | None]:
+    return {"daily_usd": budget.daily_usd, "monthly_usd": budget.monthly_usd}
+
+
+def _shown(standing: Standing) -> dict[str, Any]:
+    limit = standing.limit
+    return {
+        "scope": limit.scope,
+        "period": limit.period,
+        "limit_usd": limit.usd,
+        "spent_usd": standing.spent_usd,
+        "reserved_usd": standing.reserved_usd,
+        "remaining_usd": max(0.0, limit.usd - standing.spent_usd),
+        "starts_at": limit.starts_at,
+        "resets_at": limit.resets_at,
+    }
