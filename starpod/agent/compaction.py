@@ -43,13 +43,22 @@ class Summarise(Protocol):
         ...
 
 
+class Flush(Protocol):
+    """Keeps what is worth remembering of messages, (role, text) each, that the model will not see again. Never raises."""
+
+    async def __call__(self, turn: Turn, messages: list[tuple[str, str]]) -> None:
+        """Return when it is kept."""
+        ...
+
+
 class Compactor:
     """Decides when to shorten and does it."""
 
-    def __init__(self, database: Database, clock: Clock, summarise: Summarise) -> None:
+    def __init__(self, database: Database, clock: Clock, summarise: Summarise, flush: Flush) -> None:
         self._database = database
         self._clock = clock
         self._summarise = summarise
+        self._flush = flush
 
     async def shrink(self, turn: Turn, past: History, size: PromptSize) -> bool:
         """Shorten `past` in place where its size calls for it; True when a summary was made. A failed summary leaves it as it is."""
@@ -62,6 +71,7 @@ class Compactor:
         upto_id = max(past.ids[:split], default=0)
         if upto_id == 0:
             return False
+        await self._flush(turn, spoken(past.messages[:split]))
         try:
             summary, usage = await self._summarise(
                 turn, SUMMARY_INSTRUCTIONS, transcript(past.messages[:split]), max_tokens=config.summary_max_tokens
@@ -123,6 +133,25 @@ def transcript(messages: list[ModelMessage]) -> str:
                 case _:
                     continue
     return "\n\n".join(lines)
+
+
+def spoken(messages: list[ModelMessage]) -> list[tuple[str, str]]:
+    """(role, text) of what was said, of tool results only the beginning."""
+    found: list[tuple[str, str]] = []
+    for message in messages:
+        for part in message.parts:
+            match part.part_kind:
+                case "user-prompt":
+                    found.append(("user", _plain(part.content)))
+                case "text":
+                    found.append(("assistant", part.content))
+                case "tool-call":
+                    found.append(("tool", f"{part.tool_name} {_plain(part.args)[:500]}"))
+                case "tool-return":
+                    found.append(("tool result", _plain(part.content)[:500]))
+                case _:
+                    continue
+    return found
 
 
 def _pruned(part: ModelRequestPart, limit: int) -> ModelRequestPart:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 from starpod.agent.turn import Turn
 from starpod.agent.types import ApprovalRequested, ApprovalSettled
@@ -17,6 +17,14 @@ DENIED = (
 TIMED_OUT = (
     "Nobody allowed this call of {} within {:g} seconds, so it was not run. Go on without it, and say that it is open."
 )
+
+
+class Asks(Protocol):
+    """Decides on tool calls before they run."""
+
+    async def refusal(self, call_id: str, tool_name: str, arguments: dict[str, Any]) -> str | None:
+        """None when the call may run, else a text for the model."""
+        ...
 
 
 class Permission:

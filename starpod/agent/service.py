@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from starpod.agent import attachments, history, settle_store, store
+from starpod.agent.aftermath import Aftermath
 from starpod.agent.branches import Branches
 from starpod.agent.compaction import Compactor
 from starpod.agent.costs import Costs
@@ -20,6 +21,7 @@ from starpod.agent.models import Models
 from starpod.agent.prompt import Prompts
 from starpod.agent.registry import Registry
 from starpod.agent.replay import replay
+from starpod.agent.review import MemoryKeeper, Subject
 from starpod.agent.runner import Runner
 from starpod.agent.skill_drafts import SkillDraft, SkillDrafts
 from starpod.agent.turn import Turn
@@ -101,18 +103,28 @@ class Agent:
         self._began_before: set[str] = set()
         calls = ModelCalls(self.models, self._costs, self._journal, budgets)
         self._drafts = SkillDrafts(config, self.models, calls, self._book)
+        self._keeper = MemoryKeeper(self.memory, self.skills, self.models, calls, self._book_for)
+        self._aftermath = Aftermath(
+            database=database,
+            clock=clock,
+            config=config,
+            memory=self.memory,
+            keeper=self._keeper,
+            tasks=self._tasks,
+        )
+        self._prompts = Prompts(paths, clock, self._catalog)
         self._runner = Runner(
             database=database,
             clock=clock,
             journal=self._journal,
             calls=calls,
-            prompts=Prompts(paths, clock, self._catalog),
-            compactor=Compactor(database, clock, calls.ask),
+            prompts=self._prompts,
+            compactor=Compactor(database, clock, calls.ask, self._flush),
             toolset=self._tools,
             tool_context=self._tool_context,
             approvals=self.approvals,
         )
-        self.turns = Turns(database, clock, self._tasks, self._runner.run)
+        self.turns = Turns(database, clock, self._tasks, self._run)
         self.branches = Branches(database, self.turns, clock, self._prepare_again)
 
     async def open(self) -> list[str]:
@@ -137,6 +149,9 @@ class Agent:
         """
         prepared = await self._prepare(request)
         turn, accepted = await self.turns.submit(request, prepared)
+        if accepted.closed_session_id is not None:
+            self._prompts.forget(accepted.closed_session_id)
+            self._aftermath.session_closed(accepted.closed_session_id, request.key.user_id, is_admin=request.is_admin)
         if accepted.kind != "duplicate" and request.files:
             await self._remember_files(request, prepared, accepted.session_id, turn)
         return submitted(turn, accepted)
@@ -185,6 +200,7 @@ class Agent:
 
     async def _purge(self, session_id: str) -> None:
         self.turns.forget(session_id)
+        self._prompts.forget(session_id)
         files = await self.database.run(sessions.purge, session_id)
         for file in files:
             path = self._home(file.user_id, is_admin=file.is_admin) / file.path
@@ -290,6 +306,21 @@ class Agent:
             own = toolset(*families(turn.config, self._tool_services, is_admin=is_admin))
             made[is_admin] = self.mcp.beside(own) if turn.config.mcp.servers else own
         return made[is_admin]
+
+    async def _run(self, turn: Turn) -> None:
+        await self._runner.run(turn)
+        self._aftermath.turn_ended(turn)
+
+    async def _flush(self, turn: Turn, messages: list[tuple[str, str]]) -> None:
+        """Keep what is worth remembering of messages that are about to be summarised."""
+        subject = Subject(
+            "flush", turn.user_id, turn.request.is_admin, turn.session_id, turn.id, turn.config, turn.request.model
+        )
+        await self._keeper.keep(subject, messages)
+
+    async def _book_for(self, usage: UsageRow, user_id: str, session_id: str) -> None:
+        """Book a call that was made in the background for a user's session."""
+        await self.database.run(store.add_usage, session_id, None, usage, 0, self._clock.now(), user_id)
 
     async def _book(self, usage: UsageRow) -> None:
         """Book a model call that belongs to no turn."""

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from starpod.agent.permission import Permission
+from starpod.agent.permission import Asks
 from starpod.tasks import TaskSet
 from starpod.tools.types import ToolContext
 
@@ -55,7 +55,7 @@ async def run_tool_calls(
     context: RunContext[ToolContext],
     *,
     max_bytes: int,
-    permission: Permission,
+    permission: Asks,
 ) -> AsyncIterator[ToolResult]:
     """Run calls side by side, one that changes something only by itself; results come as they finish. Never raises for a tool's failure."""
     batch: list[ToolCallPart] = []
@@ -77,7 +77,7 @@ async def _run_batch(
     tools: Mapping[str, ToolsetTool[ToolContext]],
     context: RunContext[ToolContext],
     max_bytes: int,
-    permission: Permission,
+    permission: Asks,
 ) -> AsyncIterator[ToolResult]:
     running = TaskSet("tools")
     try:
@@ -97,7 +97,7 @@ async def _run_one(
     tools: Mapping[str, ToolsetTool[ToolContext]],
     context: RunContext[ToolContext],
     max_bytes: int,
-    permission: Permission,
+    permission: Asks,
 ) -> ToolResult:
     from dataclasses import replace
 

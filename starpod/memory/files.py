@@ -51,6 +51,11 @@ class MemoryFiles:
         self._writes: set[asyncio.Task[Written]] = set()
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
+    @property
+    def folder(self) -> Path:
+        """Where memory lies."""
+        return self._paths.agent_home
+
     async def close(self) -> None:
         """Let writes that were begun come to their end."""
         if self._writes:

@@ -17,6 +17,7 @@ SMALL = {
         "min_keep_messages": 2,
         "prune_threshold_pct": 50,
         "max_tool_result_bytes": 50_000,
+        "memory_flush": False,
     }
 }
 
