@@ -41,6 +41,13 @@ from handlers.settings import (
     SectionHandler,
     StatusHandler,
 )
+from handlers.setup import (
+    FolderHandler,
+    FolderListHandler,
+    FrontendHandler,
+    HeartbeatHandler,
+    SetupStatusHandler,
+)
 from handlers.skills import SkillDraftHandler, SkillHandler, SkillListHandler, SkillMenuHandler
 from handlers.socket import SocketHandler
 from handlers.users import (
@@ -101,6 +108,11 @@ ROUTES = (
     Route(rf"/api/approvals/{ID}", RememberedHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),
     Route(r"/api/frame-check", FrameCheckHandler, "user"),
+    Route(r"/api/settings/heartbeat", HeartbeatHandler, "admin"),
+    Route(r"/api/settings/frontend", FrontendHandler, "admin"),
+    Route(r"/api/settings/setup-status", SetupStatusHandler, "admin"),
+    Route(r"/api/settings/users", FolderListHandler, "admin"),
+    Route(rf"/api/settings/users/{ID}", FolderHandler, "admin"),
     Route(r"/api/settings/status", StatusHandler, "admin"),
     Route(r"/api/settings/schema", SchemaHandler, "admin"),
     Route(r"/api/settings/models", ModelListHandler, "admin"),

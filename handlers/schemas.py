@@ -166,6 +166,27 @@ class DocumentBody(BaseModel):
     content: str
 
 
+class HeartbeatBody(BaseModel):
+    """What the agent does by itself, and how often."""
+
+    enabled: bool
+    interval_minutes: int = Field(strict=True, le=2**31 - 1)
+    content: str = ""
+
+
+class FrontendBody(BaseModel):
+    """What the page greets with."""
+
+    greeting: str | None = Field(default=None, max_length=2000)
+    prompts: list[Annotated[str, Field(max_length=2000)]] = Field(max_length=50)
+
+
+class FolderBody(BaseModel):
+    """A new folder of a user."""
+
+    id: str
+
+
 class UserBody(BaseModel):
     """A new user."""
 

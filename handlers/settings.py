@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -17,31 +18,68 @@ from starpod.config import sections
 from starpod.config.documents import LARGEST_BYTES, check_name, read_document
 from starpod.config.problems import ConfigError
 from starpod.config.schema import RESTART_KEYS
+from starpod.errors import InvalidInput, NotFound
 from starpod.memory.places import NOBODY
 from starpod.memory.versions import Writer
+from starpod.vault.types import check_value, tail_of
 
 BODY: TypeAdapter[Mapping[str, Any]] = TypeAdapter(dict[str, Any])
 DOCUMENT = TypeAdapter(DocumentBody)
 MOST_LINES = 1000
+MASK = "••••"
 
 
 class SectionHandler(BaseHandler):
-    """`GET` and `PUT /api/settings/:section`."""
+    """`GET` and `PUT /api/settings/:section`. A secret of the page lives in the vault, and only its end is shown."""
 
     def get(self, section: str) -> None:
-        self.send_json(sections.show(section, self.state.config))
+        body = sections.show(section, self.state.config)
+        if section in sections.SECRETS and (shown := self.shown_secret(section)) is not None:
+            sections.put_in(body, sections.SECRETS[section].field, shown)
+        self.send_json(body)
 
     async def put(self, section: str) -> None:
-        edits = sections.read(section, self.read_body(BODY))
+        body = self.read_body(BODY)
+        secret = self.new_secret(section, body)
+        edits = sections.read(section, body)
         try:
             changed = await self.state.writer.save(edits)
         except ConfigError as error:
             raise sections.in_fields(section, error) from error
+        user_id = self.user.id if self.user is not None else None
+        if secret is not None:
+            await self.save_secret(sections.SECRETS[section].name, secret, user_id)
         if changed:
-            user_id = self.user.id if self.user is not None else None
             await self.state.auth.audit("settings_changed", user_id, ", ".join(changed), self.address)
         waiting = [key for key in changed if key in RESTART_KEYS]
         self.send_json({"status": "ok"} | ({"restart_needed": waiting} if waiting else {}))
+
+    def shown_secret(self, section: str) -> str | None:
+        """The end of the page's secret behind dots; None when there is none, neither in the vault nor in the environment."""
+        value = self.state.vault.over(self.state.watcher.current.environ).get(sections.SECRETS[section].name)
+        return None if not value else f"{MASK}{tail_of(value) or ''}"
+
+    def new_secret(self, section: str, body: Mapping[str, Any]) -> str | None:
+        """What the page wants to keep, "" to forget it, None to leave it. Raises InvalidInput, Unavailable while the vault is shut."""
+        secret = sections.SECRETS.get(section)
+        value = sections.value_in(body, secret.field) if secret is not None else None
+        # A page sends back what it was shown.
+        if secret is None or value is None or value == self.shown_secret(section):
+            return None
+        if not isinstance(value, str):
+            raise InvalidInput(f"{secret.field}: must be text", {secret.field: "must be text"})
+        self.state.vault.entries()
+        if value:
+            check_value(value)
+        return value.strip()
+
+    async def save_secret(self, name: str, value: str, user_id: str | None) -> None:
+        """Put it into the vault, or take it out."""
+        if value:
+            await self.state.vault.set(name, value, by=user_id, address=self.address)
+        else:
+            with contextlib.suppress(NotFound):
+                await self.state.vault.delete(name, by=user_id, address=self.address)
 
 
 class StatusHandler(BaseHandler):
@@ -70,7 +108,7 @@ class ModelListHandler(BaseHandler):
     """`GET /api/settings/models`: every known model by provider."""
 
     def get(self) -> None:
-        self.send_json({"models": self.state.agent.models.registry.models()})
+        self.send_json({"models": self.state.agent.known_models()})
 
 
 class DocumentHandler(BaseHandler):

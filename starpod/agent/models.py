@@ -112,6 +112,16 @@ class Models:
         stand_ins = tuple((other.partition("/")[0], other.partition("/")[2]) for other in later)
         return ChosenModel(spec, provider, name, self._chain(model, later, config), {}, stand_ins)
 
+    def has_key(self, spec: str) -> bool:
+        """Whether everything is there that a call of the model needs, as far as can be told without one."""
+        if spec == OFFLINE_MODEL:
+            return True
+        try:
+            self._client_settings(spec.partition("/")[0], self._config())
+        except InvalidInput:
+            return False
+        return True
+
     def supports_vision(self, spec: str | None = None) -> bool:
         """Whether images can be sent to the model."""
         provider, _, name = (spec or self._config().models[0]).partition("/")

@@ -115,6 +115,11 @@ class Registry:
             providers[name] = merged(name, providers.get(name), entry)
         return cls(providers)
 
+    def with_models(self, provider: str, models: Mapping[str, ModelInfo]) -> Registry:
+        """This one with more models of a provider; those that it knows already stay as they are."""
+        known = self._providers.get(provider) or ProviderInfo(None, None, None, None, {})
+        return Registry({**self._providers, provider: replace(known, models={**models, **known.models})})
+
     def models(self) -> dict[str, list[str]]:
         """Every provider with its model ids, sorted, without the provider's name."""
         return {name: sorted(provider.models) for name, provider in self._providers.items()}

@@ -18,8 +18,9 @@ from starpod.agent.costs import Costs
 from starpod.agent.journal import Journal
 from starpod.agent.model_calls import ModelCalls
 from starpod.agent.models import Models
+from starpod.agent.ollama import OllamaModels
 from starpod.agent.prompt import Prompts
-from starpod.agent.registry import Registry
+from starpod.agent.registry import ModelInfo, Registry
 from starpod.agent.replay import replay
 from starpod.agent.review import MemoryKeeper, Subject
 from starpod.agent.runner import Runner
@@ -99,6 +100,9 @@ class Agent:
         self.models = Models(config, credentials, registry)
         self._journal = Journal(database, self._tasks)
         self._costs = Costs(registry)
+        self._written_registry = registry
+        self._found: Mapping[str, ModelInfo] = {}
+        self.ollama = OllamaModels(config, clock, self._use_found)
         self._settings_changed_at: float | None = None
         self._began_before: set[str] = set()
         calls = ModelCalls(self.models, self._costs, self._journal, budgets)
@@ -129,6 +133,7 @@ class Agent:
 
     async def open(self) -> list[str]:
         """Settle what a crash left behind; returns the ids of turns that were cut off."""
+        self._ask_ollama_if_used()
         return await self.database.run(settle_store.recover, self._clock.now())
 
     async def close(self, *, grace_s: float = 0.0) -> None:
@@ -220,14 +225,33 @@ class Agent:
 
     def use_registry(self, registry: Registry) -> None:
         """Take other knowledge and prices of models from now on."""
-        self.models.use(registry)
-        self._costs.use(registry)
+        self._written_registry = registry
+        known = registry.with_models("ollama", self._found) if self._found else registry
+        self.models.use(known)
+        self._costs.use(known)
+
+    def known_models(self) -> dict[str, list[str]]:
+        """Every known model by provider; Ollama is asked in the background when its last answer is old."""
+        if self.ollama.is_due:
+            self._tasks.spawn(self.ollama.ask(), name="ollama")
+        return self.models.registry.models()
+
+    def _use_found(self, found: Mapping[str, ModelInfo]) -> None:
+        if found != self._found:
+            self._found = found
+            self.use_registry(self._written_registry)
 
     def settings_changed(self) -> None:
         """Let what comes use the new settings; what runs goes on with those that it began with."""
         self.models.settings_changed()
         self._settings_changed_at = self._clock.monotonic()
         self._began_before = self.turns.running_ids()
+        self._ask_ollama_if_used()
+
+    def _ask_ollama_if_used(self) -> None:
+        """Context windows and images of its models are to be known before the first message."""
+        if any(spec.startswith("ollama/") for spec in self._config().models) and self.ollama.is_due:
+            self._tasks.spawn(self.ollama.ask(), name="ollama")
 
     async def _close_unused(self) -> None:
         """Close the clients of earlier settings, once every turn that may use one has ended and background calls had a minute."""

@@ -8,7 +8,17 @@ from functools import cache
 from typing import Any, Literal
 
 from starpod.config.problems import ConfigError
-from starpod.config.schema import RESTART_KEYS, ApprovalConfig, Config, ToolsConfig
+from starpod.config.schema import (
+    RESTART_KEYS,
+    ApprovalConfig,
+    AuthConfig,
+    Config,
+    ProviderHttpConfig,
+    ToolsConfig,
+    TurnsConfig,
+    WebSocketConfig,
+)
+from starpod.config.section import Section
 from starpod.config.writer import Edits, KeyPath
 from starpod.errors import InvalidInput
 
@@ -34,6 +44,18 @@ def _table(table: str, required: str, reset: str = "") -> tuple[Setting, ...]:
     )
 
 
+def _all_of(table: str, model: type[Section]) -> tuple[Setting, ...]:
+    """Every key of a table; what is left out stays."""
+    return tuple(Setting(name, (table, name), "keep") for name in model.model_fields)
+
+
+# Tables whose page is the table.
+WHOLE_TABLES: dict[str, type[Section]] = {
+    "auth": AuthConfig,
+    "turns": TurnsConfig,
+    "websocket": WebSocketConfig,
+    "provider_http": ProviderHttpConfig,
+}
 SECTIONS: dict[str, tuple[Setting, ...]] = {
     "general": (
         *_table(
@@ -79,9 +101,21 @@ SECTIONS: dict[str, tuple[Setting, ...]] = {
         *(Setting(name, ("tools", name), "keep") for name in ToolsConfig.model_fields if name != "approval"),
         *(Setting(f"approval.{name}", ("tools", "approval", name), "keep") for name in ApprovalConfig.model_fields),
     ),
+} | {name: _all_of(name, model) for name, model in WHOLE_TABLES.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SecretSetting:
+    """A field that stands for a secret of the vault; it is never in a settings file, nor as a whole in an answer."""
+
+    field: str
+    name: str
+
+
+SECRETS = {
+    "channels": SecretSetting("telegram.bot_token", "TELEGRAM_BOT_TOKEN"),
+    "internet": SecretSetting("brave_api_key", "BRAVE_API_KEY"),
 }
-# Fields that hold a secret; a secret never stands in a settings file nor in an answer.
-SECRETS = {"channels": "telegram.bot_token", "internet": "brave_api_key"}
 
 
 def show(section: str, config: Config) -> dict[str, Any]:
@@ -89,25 +123,30 @@ def show(section: str, config: Config) -> dict[str, Any]:
     values = config.model_dump(mode="json")
     body: dict[str, Any] = {}
     for setting in SECTIONS[section]:
-        *outer, name = setting.field.split(".")
-        table = body
-        for part in outer:
-            table = table.setdefault(part, {})
-        table[name] = _find(values, setting.path)
+        put_in(body, setting.field, _find(values, setting.path))
     if section == "general":
         body["provider"], _, body["model"] = config.models[0].partition("/")
     return body
 
 
+def put_in(body: dict[str, Any], field: str, value: Any) -> None:
+    """Set a field of a page; a dot in its name leads into a table."""
+    *outer, name = field.split(".")
+    for part in outer:
+        body = body.setdefault(part, {})
+    body[name] = value
+
+
+def value_in(body: Mapping[str, Any], field: str) -> Any:
+    """A field of a page, None when it is left out."""
+    return _find(body, tuple(field.split(".")))
+
+
 def read(section: str, body: Mapping[str, Any]) -> Edits:
-    """What a saved page changes. Raises InvalidInput for what is missing, null or a secret."""
+    """What a saved page changes. Raises InvalidInput for what is missing or null."""
     if section == "general":
         body = _with_older_form(body)
         _check_general(body)
-    if (secret := SECRETS.get(section)) is not None and _find(body, tuple(secret.split("."))) is not None:
-        raise InvalidInput(
-            f"{secret} cannot be saved here: no vault is available. Put it into the environment or into .env."
-        )
     edits: dict[KeyPath, Any] = {}
     fields: dict[str, str] = {}
     for setting in SECTIONS[section]:

@@ -98,6 +98,11 @@ async def test_the_older_form_names_one_model(tmp_path: Path) -> None:
         ("compaction", {"prune_threshold_pct": 101}, "prune_threshold_pct"),
         ("attachments", {"allowed_extensions": {"a": 1}}, "allowed_extensions"),
         ("internet", {"timeout_secs": -1}, "timeout_secs"),
+        ("auth", {"cookie_days": "long"}, "cookie_days"),
+        ("turns", {"max_parallel": 0}, "max_parallel"),
+        ("websocket", {"outbox_bytes": 1}, "outbox_bytes"),
+        ("provider_http", {"timeout_secs": "inf"}, "timeout_secs"),
+        ("tools", {"shell": 1}, "shell"),
     ],
 )
 async def test_a_bad_value_is_told_by_its_field(
@@ -118,12 +123,48 @@ async def test_the_heartbeat_interval_is_at_least_a_minute(tmp_path: Path) -> No
         assert gateway.state.config.cron.heartbeat_interval_minutes == 1
 
 
-async def test_a_secret_is_neither_shown_nor_saved(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("section", "field", "name"),
+    [("channels", "bot_token", "TELEGRAM_BOT_TOKEN"), ("internet", "brave_api_key", "BRAVE_API_KEY")],
+)
+async def test_a_secret_goes_to_the_vault_and_only_its_end_comes_back(
+    tmp_path: Path, section: str, field: str, name: str
+) -> None:
+    secret = "123456:a-long-secret-that-ends-in-wxyz"
+
+    def part(body: Any) -> Any:
+        return body["telegram"] if section == "channels" else body
+
     async with Gateway(tmp_path) as gateway:
-        assert "bot_token" not in (await gateway.http.get("/api/settings/channels")).json()["telegram"]
-        answer = await put(gateway, "channels", {"telegram": {"enabled": True, "bot_token": "1:x"}})
-        assert answer.status_code == 400
-        assert "1:x" not in gateway.state.paths.agent_toml.read_text() + answer.text
+        page = (await gateway.http.get(f"/api/settings/{section}")).json()
+        assert field not in part(page)
+        part(page)[field] = secret
+        answer = await put(gateway, section, page)
+        assert answer.json() == {"status": "ok"}
+        assert gateway.state.vault.value(name) == secret
+        assert secret not in gateway.state.paths.agent_toml.read_text()
+        shown = (await gateway.http.get(f"/api/settings/{section}")).json()
+        assert part(shown)[field] == "••••wxyz"
+        for kept in (shown, {**shown, "unknown": 1}):
+            assert (await put(gateway, section, kept)).status_code == 200
+            assert gateway.state.vault.value(name) == secret
+        part(shown)[field] = 7
+        assert (await put(gateway, section, shown)).status_code == 422
+        part(shown)[field] = None
+        await put(gateway, section, shown)
+        assert gateway.state.vault.value(name) == secret
+        for _ in range(2):
+            part(shown)[field] = ""
+            assert (await put(gateway, section, shown)).status_code == 200
+            assert gateway.state.vault.value(name) is None
+        assert field not in part((await gateway.http.get(f"/api/settings/{section}")).json())
+
+
+async def test_a_page_with_a_mistake_keeps_no_secret(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        body = {"telegram": {"enabled": "maybe", "bot_token": "123456:some-token-or-other"}}
+        assert (await put(gateway, "channels", body)).status_code == 422
+        assert gateway.state.vault.value("TELEGRAM_BOT_TOKEN") is None
 
 
 async def test_saves_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
