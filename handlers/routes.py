@@ -16,6 +16,7 @@ from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.mcp import McpHandler
 from handlers.memory_files import MemoryFilesHandler, MemoryHistoryHandler, MemoryRevertHandler
+from handlers.model_test import ModelTestHandler
 from handlers.page import AssetHandler, PageHandler
 from handlers.sessions import (
     ArchiveHandler,
@@ -116,6 +117,7 @@ ROUTES = (
     Route(r"/api/settings/status", StatusHandler, "admin"),
     Route(r"/api/settings/schema", SchemaHandler, "admin"),
     Route(r"/api/settings/models", ModelListHandler, "admin"),
+    Route(r"/api/settings/models/test", ModelTestHandler, "admin"),
     Route(r"/api/settings/audit", AuditHandler, "admin"),
     Route(rf"/api/settings/files/{ID}", DocumentHandler, "admin"),
     Route(r"/api/settings/auth/users", UserListHandler, "admin"),

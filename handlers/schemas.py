@@ -247,6 +247,12 @@ class SkillDraftBody(BaseModel):
     prompt: str | None = Field(default=None, max_length=20_000)
 
 
+class ModelTestBody(BaseModel):
+    """Which model to ask, as provider/model."""
+
+    model: str = Field(max_length=200)
+
+
 class UserBudgetBody(BaseModel):
     """A user's own limits in USD; null = as configured for everybody."""
 

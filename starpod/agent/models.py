@@ -122,6 +122,20 @@ class Models:
             return False
         return True
 
+    def alone(self, spec: str, *, timeout_s: float, max_tokens: int) -> ChosenModel:
+        """The model of `spec` without stand-ins, further attempts or thinking, whether it is in the list or not. Raises InvalidInput."""
+        config = self._config()
+        http = {"max_retries": 0, "timeout_secs": timeout_s, "first_event_timeout_secs": timeout_s}
+        brief = config.model_copy(
+            update={
+                "provider_http": config.provider_http.model_copy(update=http),
+                "max_tokens": max_tokens,
+                "reasoning_effort": None,
+            }
+        )
+        provider, _, name = spec.partition("/")
+        return ChosenModel(spec, provider, name, self._chain(self._model(spec, brief), (), brief), {})
+
     def supports_vision(self, spec: str | None = None) -> bool:
         """Whether images can be sent to the model."""
         provider, _, name = (spec or self._config().models[0]).partition("/")

@@ -130,10 +130,12 @@ class MemoryKeeper:
         settings["max_tokens"] = MAX_TOKENS
         history: list[ModelMessage] = [ModelRequest(parts=[UserPromptPart(await self._question(subject, messages))])]
         for _ in range(MOST_CALLS):
-            response = await chosen.model.request(history, settings, parameters)
-            await self.book(
-                self.calls.usage_of(chosen, response, purpose=subject.purpose), subject.user_id, subject.session_id
-            )
+            size = sum(len(str(message)) for message in history) // 4
+            async with self.calls.within_budget(chosen, subject.user_id, None, size, MAX_TOKENS):
+                response = await chosen.model.request(history, settings, parameters)
+                await self.book(
+                    self.calls.usage_of(chosen, response, purpose=subject.purpose), subject.user_id, subject.session_id
+                )
             parts, refused = await _run_all(response, offered, tools, context)
             if not refused:
                 return

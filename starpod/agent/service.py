@@ -17,6 +17,7 @@ from starpod.agent.compaction import Compactor
 from starpod.agent.costs import Costs
 from starpod.agent.journal import Journal
 from starpod.agent.model_calls import ModelCalls
+from starpod.agent.model_test import ModelTest, ModelTests
 from starpod.agent.models import Models
 from starpod.agent.ollama import OllamaModels
 from starpod.agent.prompt import Prompts
@@ -106,6 +107,7 @@ class Agent:
         self._settings_changed_at: float | None = None
         self._began_before: set[str] = set()
         calls = ModelCalls(self.models, self._costs, self._journal, budgets)
+        self._tests = ModelTests(self.models, calls, self._book)
         self._drafts = SkillDrafts(config, self.models, calls, self._book)
         self._keeper = MemoryKeeper(self.memory, self.skills, self.models, calls, self._book_for)
         self._aftermath = Aftermath(
@@ -346,9 +348,13 @@ class Agent:
         """Book a call that was made in the background for a user's session."""
         await self.database.run(store.add_usage, session_id, None, usage, 0, self._clock.now(), user_id)
 
-    async def _book(self, usage: UsageRow) -> None:
+    async def test_model(self, spec: str, user_id: str | None) -> ModelTest:
+        """Ask a model one tiny thing, at the user's cost. Raises InvalidInput for what names no model."""
+        return await self._tests.run(spec, user_id or "admin")
+
+    async def _book(self, usage: UsageRow, user_id: str | None = None) -> None:
         """Book a model call that belongs to no turn."""
-        await self.database.run(store.add_usage, None, None, usage, 0, self._clock.now())
+        await self.database.run(store.add_usage, None, None, usage, 0, self._clock.now(), user_id)
 
     async def _catalog(self, turn: Turn) -> str:
         """The skills for a turn's prompt, without the one that its message carries whole."""
