@@ -10,6 +10,8 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 MODELS = "pydantic-ai-slim[{extras}]>=2.68,<3"
 
+SEMANTIC = ["apsw>=3.54", "sqlite-vec>=0.1.9,<0.2"]
+
 
 def version() -> str:
     """The version that `starpod/__init__.py` states, read without importing it."""
@@ -74,8 +76,10 @@ setup(
         "google": [MODELS.format(extras="google")],
         "bedrock": [MODELS.format(extras="bedrock")],
         "mcp": [MODELS.format(extras="mcp")],
+        "semantic": SEMANTIC,
         "docs": ["mkdocs-material>=9.8,<10"],
         "dev": [
+            *SEMANTIC,
             MODELS.format(extras="mcp"),
             "pytest>=9.2,<10",
             "pytest-tornado>=0.8.1,<0.9",

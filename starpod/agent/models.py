@@ -147,6 +147,11 @@ class Models:
         provider, _, name = (spec or self._config().models[0]).partition("/")
         return self._registry.info(provider, name).context_window
 
+    def client(self, provider: str) -> tuple[ClientSettings, httpx2.AsyncClient]:
+        """Address, key and HTTP client of a provider, for what is no chat. InvalidInput when it may not or cannot be used."""
+        settings = self._client_settings(provider, self._config())
+        return settings, self._http(settings)
+
     @staticmethod
     def explain(error: BaseException) -> ProviderError:
         """A failed call in plain words."""

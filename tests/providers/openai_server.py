@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
+from tests.providers.embeddings import Embedded, EmbeddingsHandler
 from tests.providers.script import Burst, CallTool, Fail, FailInStream, Say, SplitCharacter, Think, Usage
 from tests.providers.scripted_server import Encoder, ScriptedServer, encode, run_as_program
 
@@ -96,6 +98,14 @@ class OpenAIServer(ScriptedServer):
 
     encoder = OpenAIEncoder
     path = r"/v1/chat/completions"
+
+    def routes(self) -> list[Any]:
+        return [(r"/v1/embeddings", EmbeddingsHandler, {"embedded": self.embedded})]
+
+    @cached_property
+    def embedded(self) -> Embedded:
+        """What was embedded, and how to make it fail."""
+        return Embedded()
 
     @property
     def base_url(self) -> str:

@@ -241,6 +241,10 @@ class ScriptedServer:
         with self._arrived:
             return self._arrived.wait_for(lambda: len(self.requests) >= count, timeout_s)
 
+    def routes(self) -> list[Any]:
+        """What the provider serves beside replies."""
+        return []
+
     def text_chunk(self, encoder: Encoder, piece: str) -> bytes:
         """The framed bytes of one piece of text; cached, because a benchmark says the same pieces a million times."""
         key = encoder.text_key(piece)
@@ -256,7 +260,7 @@ class ScriptedServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         application = tornado.web.Application(
-            [(self.path, ReplyHandler, {"server": self})], log_function=lambda handler: None
+            [(self.path, ReplyHandler, {"server": self}), *self.routes()], log_function=lambda handler: None
         )
         server = HTTPServer(application)
         server.add_sockets(self._sockets)
