@@ -13,6 +13,7 @@ import pytest
 
 from starpod.config.loader import load_config
 from starpod.config.problems import ConfigError
+from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
 from starpod.events import ConfigRejected, ConfigReloaded, EventBus
 from starpod.paths import Paths
@@ -337,5 +338,30 @@ def test_an_empty_file_means_the_defaults(edited: Paths) -> None:
         edited.agent_toml.write_text("")
         await watched.watcher.reload()
         assert (watched.watcher.config.max_turns, watched.watcher.last_error) == (30, None)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("section", [name for name, field in Config.model_fields.items() if name != "providers"])
+def test_a_wrong_type_in_any_section_is_told_with_its_line(edited: Paths, section: str) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        edited.agent_toml.write_text(f"\n{section} = 1979-05-27\n")
+        await watched.watcher.reload()
+        assert watched.watcher.config.max_turns == 3
+        (event,) = watched.events
+        assert isinstance(event, ConfigRejected)
+        assert (event.file, event.line) == ("config/agent.toml", 2) and section in event.reason
+
+    asyncio.run(scenario())
+
+
+def test_unknown_keys_are_kept_and_warned_of(edited: Paths) -> None:
+    async def scenario() -> None:
+        watched = Watched(edited)
+        edited.agent_toml.write_text("max_turns = 4\nmystery = 1\n[memory]\nodd = true\n")
+        await watched.watcher.reload()
+        assert watched.watcher.config.max_turns == 4
+        assert [warning.split(": ")[1] for warning in watched.watcher.current.warnings] == ["mystery", "memory.odd"]
 
     asyncio.run(scenario())

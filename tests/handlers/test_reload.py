@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 from starpod.events import ConfigReloaded
-from tests.gateway import TIMEOUT_S, Gateway
+from tests.fakes import FakeClock
+from tests.gateway import TIMEOUT_S, Gateway, said
+from tests.providers.openai_server import OpenAIServer
+from tests.providers.script import Gate, Wait, script
 from tests.reloads import reload_often
 
 pytestmark = pytest.mark.gen_test
@@ -74,6 +77,42 @@ async def test_a_saved_setting_acts_on_the_next_message(tmp_path: Path) -> None:
         await socket.say("hello")
         await socket.send("message", text="hello", channel_session_key="a")
         assert (await socket.next("error"))["status"] == 429
+
+
+async def test_a_running_turn_keeps_the_settings_that_it_began_with(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gate = Gate()
+        gateway.provider.play(script("Still ", Wait(gate), "me."))
+        socket = await gateway.socket()
+        await socket.send("message", text="hi", channel_session_key="a")
+        await socket.next("text_delta")
+        path = gateway.state.paths.agent_toml
+        path.write_text(path.read_text().replace('["local/m"]', '["offline/assistant"]'))
+        await gateway.state.watcher.reload()
+        await gateway.state.pulse()
+        assert gateway.state.config.models == ("offline/assistant",)
+        gate.open()
+        assert said(await socket.until("stream_end")) == "me."
+        assert (await socket.say("hi", "b"))[-1]["model"] == "offline/assistant"
+        assert len(gateway.provider.requests) == 1
+
+
+async def test_clients_of_earlier_settings_are_closed_when_nothing_uses_them(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with Gateway(tmp_path, OpenAIServer(), clock=clock) as gateway:
+        gateway.provider.play(script("One."), script("Two."))
+        socket = await gateway.socket()
+        await socket.say("hi")
+        models = gateway.state.agent.models
+        (first,) = models._clients.values()
+        gateway.state.paths.env_file.write_text("LOCAL_API_KEY=another\n")
+        await gateway.state.watcher.reload()
+        await socket.say("hi")
+        assert len(models._clients) == 2
+        clock.advance(61)
+        await gateway.state.pulse()
+        assert first.is_closed
+        assert [client.is_closed for client in models._clients.values()] == [False]
 
 
 async def test_reloads_leave_nothing_behind(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ async def test_only_admins_reach_the_settings(tmp_path: Path) -> None:
         for route in patterns:
             path = route.pattern.replace(r"([^/]{1,200})", "SOUL.md").replace("(activate|deactivate)", "activate")
             path = path.replace(f"({'|'.join(SECTIONS)})", "general")
-            for method in ("GET", "PUT", "POST"):
+            for method in ("GET", "PUT", "POST", "DELETE"):
                 assert (await gateway.client().request(method, path)).status_code == 401
                 refused = await gateway.client(key).request(method, path)
                 assert (refused.status_code, refused.json()) == (403, {"error": "Admin access required"})
