@@ -71,10 +71,14 @@ class Vault:
             await self._reopen()
 
     async def refresh(self) -> None:
-        """Read again if another process changed something; cheap otherwise. To be called now and then."""
-        stamp = await self._database.read(store.stamp)
-        if stamp.generation != self._opened.stamp.generation:
-            await self.open()
+        """Read again if another process changed something, or to see whether a problem is cured; cheap otherwise. To be called
+        now and then."""
+        try:
+            stamp = await self._database.read(store.stamp)
+            if self.problem is not None or stamp.generation != self._opened.stamp.generation:
+                await self.open()
+        except Unavailable as error:
+            logger.debug("the vault cannot be looked at now: %s", error)
 
     def names(self) -> tuple[str, ...]:
         """What is kept, sorted."""

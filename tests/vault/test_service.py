@@ -157,7 +157,7 @@ async def test_a_spoiled_key_file_is_refused_with_the_cure(
         path.rmdir()
     path.write_bytes(key)
     path.chmod(0o600)
-    await shut.open()
+    await shut.refresh()
     assert (shut.problem, shut.value("TOKEN")) == (None, SECRET)
 
 
