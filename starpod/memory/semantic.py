@@ -143,7 +143,10 @@ class SemanticIndex:
             return
         store = await self._opened()
         await self._call(store.use, embedder.model)
-        missing = await self._call(store.difference, await self._source.refs())
+        missing, gone = await self._call(store.difference, await self._source.refs())
+        # In batches, so that searches come in between: they share the thread.
+        for start in range(0, len(gone), BATCH):
+            await self._call(store.remove, gone[start : start + BATCH])
         for start in range(0, len(missing), BATCH):
             if (now := self._embedder()) is None or now.model != embedder.model:
                 self._changed.set()

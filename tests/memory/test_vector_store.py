@@ -29,10 +29,11 @@ def test_nearest_are_the_callers_own_and_the_agents(store: VectorStore) -> None:
     assert store.nearest("p/m", EAST, ["nobody"], 10) == []
 
 
-def test_difference_forgets_what_is_gone_and_names_what_is_missing(store: VectorStore) -> None:
-    assert store.difference([OTHER, MINE]) == [MINE, OTHER]
+def test_difference_names_what_is_missing_and_what_is_gone(store: VectorStore) -> None:
+    assert store.difference([OTHER, MINE]) == ([MINE, OTHER], [])
     store.put("p/m", [MINE, OTHER], [EAST, NORTH])
-    assert store.difference([OTHER, THEIRS]) == [THEIRS]
+    assert store.difference([OTHER, THEIRS]) == ([THEIRS], [MINE])
+    store.remove([MINE, THEIRS])
     assert store.nearest("p/m", EAST, ["ann"], 10) == [OTHER]
     assert store.count() == 1
 
@@ -48,7 +49,7 @@ def test_vectors_of_another_model_or_length_are_never_compared(store: VectorStor
     assert store.nearest("p/other", EAST, ["ann"], 10) == []
     assert store.nearest("p/m", [1.0, 0.0, 0.0], ["ann"], 10) == []
     store.use("p/other")
-    assert store.difference([MINE]) == [MINE]
+    assert store.difference([MINE]) == ([MINE], [])
     store.put("p/other", [MINE], [[1.0, 0.0, 0.0]])
     assert store.nearest("p/other", [1.0, 0.0, 0.0], ["ann"], 10) == [MINE]
     store.put("p/other", [OTHER], [EAST])
@@ -61,7 +62,7 @@ def test_vectors_outlast_a_restart(tmp_path: Path) -> None:
     first.put("p/m", [MINE], [EAST])
     first.close()
     second = VectorStore(path)
-    assert (second.model, second.difference([MINE])) == ("p/m", [])
+    assert (second.model, second.difference([MINE])) == ("p/m", ([], []))
     second.close()
     assert path.stat().st_mode & 0o077 == 0
 
@@ -70,7 +71,7 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
     path = tmp_path / "vectors.db"
     path.write_bytes(b"no database at all " * 400)
     store = VectorStore(path)
-    assert store.difference([MINE]) == [MINE]
+    assert store.difference([MINE]) == ([MINE], [])
     store.close()
 
 
