@@ -119,7 +119,7 @@ async def test_reloads_leave_nothing_behind(tmp_path: Path) -> None:
     before, after = await reload_often(tmp_path, 60, warm_up=40)
     assert (after.threads, after.watches) == (before.threads, before.watches)
     assert after.files <= before.files + 2
-    assert after.rss_kib - before.rss_kib < 8 * 1024
+    assert after.rss_kib - before.rss_kib < 4 * 1024
 
 
 async def test_a_signal_reads_the_files_and_log_levels_follow(tmp_path: Path) -> None:
