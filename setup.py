@@ -54,6 +54,7 @@ setup(
         "tomlkit>=0.15,<1",
         "watchdog>=7.1,<8",
         "pyyaml>=6.0,<7",
+        "cronsim>=2.8,<3",
         "pydantic>=2.14,<3",
         MODELS.format(extras="openai,anthropic"),
         "python-dotenv>=1.2,<2",
@@ -70,6 +71,7 @@ setup(
         "rich>=15.0,<16",
         "psutil>=7.2,<8",
         "tzdata>=2026.1",
+        "tzlocal>=5.4,<6",
         'uvloop>=0.23,<1; platform_system != "Windows" and platform_python_implementation == "CPython"',
     ],
     extras_require={

@@ -12,6 +12,14 @@ from handlers.base import Access
 from handlers.budgets import OwnBudgetHandler, UserBudgetHandler, UserBudgetListHandler
 from handlers.chat import ChatHandler
 from handlers.costs import CostsHandler, OwnCostsHandler
+from handlers.cron import (
+    JobHandler,
+    JobHistoryHandler,
+    JobListHandler,
+    JobRunHandler,
+    JobSwitchHandler,
+    PreviewHandler,
+)
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.mcp import McpHandler
@@ -107,6 +115,12 @@ ROUTES = (
     Route(rf"/api/sessions/{ID}/approvals/{ID}", ApprovalHandler, "user"),
     Route(r"/api/approvals", ApprovalListHandler, "user"),
     Route(rf"/api/approvals/{ID}", RememberedHandler, "user"),
+    Route(r"/api/cron/jobs", JobListHandler, "user"),
+    Route(r"/api/cron/preview", PreviewHandler, "user"),
+    Route(rf"/api/cron/jobs/{ID}", JobHandler, "user"),
+    Route(rf"/api/cron/jobs/{ID}/run", JobRunHandler, "user"),
+    Route(rf"/api/cron/jobs/{ID}/(pause|resume)", JobSwitchHandler, "user"),
+    Route(rf"/api/cron/jobs/{ID}/runs", JobHistoryHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),
     Route(r"/api/frame-check", FrameCheckHandler, "user"),
     Route(r"/api/settings/heartbeat", HeartbeatHandler, "admin"),

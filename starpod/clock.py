@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Protocol
+
+import tzlocal
 
 
 class Clock(Protocol):
@@ -27,6 +30,15 @@ class SystemClock:
 
     def monotonic(self) -> float:
         return time.monotonic()
+
+
+@lru_cache(maxsize=1)
+def local_zone() -> str:
+    """The IANA name of the machine's time zone, `UTC` when it has none."""
+    try:
+        return tzlocal.get_localzone_name() or "UTC"
+    except (LookupError, ValueError, OSError):
+        return "UTC"
 
 
 def format_time(moment: datetime) -> str:

@@ -141,6 +141,7 @@ class Server:
         self._last_pulse = asyncio.get_running_loop().time()
         self._pulse = tornado.ioloop.PeriodicCallback(self._beat, PULSE_MS)
         self._pulse.start()
+        self.state.begin()
 
     async def stop(self) -> None:
         """Stop listening, tell the sockets, let turns finish for the grace time, close the state in reverse."""

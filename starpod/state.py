@@ -22,6 +22,9 @@ from starpod.config.problems import ConfigError
 from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
 from starpod.config.writer import ConfigWriter
+from starpod.cron.running import JobRunner
+from starpod.cron.scheduler import Scheduler
+from starpod.cron.service import CronJobs
 from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
@@ -60,6 +63,7 @@ class AppState:
     costs: CostReports
     memory: MemoryFiles
     budgets: Budgets
+    scheduler: Scheduler
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -71,6 +75,15 @@ class AppState:
     def config(self) -> Config:
         """The configuration in force. Take it once per request: it may be swapped at any await."""
         return self.watcher.config
+
+    @property
+    def jobs(self) -> CronJobs:
+        """What the agent does by itself."""
+        return self.agent.jobs
+
+    def begin(self) -> None:
+        """Start what works by itself. Called once the port is open, so that nothing of it delays the first answer."""
+        self.scheduler.start()
 
     async def pulse(self) -> None:
         """The gateway's heartbeat, once a second: settles what changed on disk, writes what was held back, forgets what expired."""
@@ -90,6 +103,7 @@ class AppState:
         """Close everything in the reverse order of opening."""
         self._unsubscribe()
         await self.watcher.close()
+        await self.scheduler.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
         await self.budgets.close()
         await self.tasks.close()
@@ -200,6 +214,14 @@ async def open_state(
         costs=CostReports(database, clock, lambda: watcher.config),
         memory=agent.memory,
         budgets=budgets,
+        scheduler=Scheduler(
+            database,
+            clock,
+            lambda: watcher.config,
+            agent.jobs,
+            events,
+            JobRunner(agent, database, paths.config_dir / "HEARTBEAT.md").run,
+        ),
         tasks=TaskSet("gateway"),
         lock=lock,
     )

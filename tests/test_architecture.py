@@ -35,7 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     ("starpod.tools",),
     ("starpod.agent",),
-    ("starpod.channels", "starpod.cron.scheduler"),
+    ("starpod.channels", "starpod.cron.scheduler", "starpod.cron.running"),
     ("starpod.state",),
     ("starpod.app",),
     ("handlers",),

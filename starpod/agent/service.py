@@ -30,8 +30,9 @@ from starpod.agent.turn import Turn
 from starpod.agent.turns import Prepared, Submitted, Turns, submitted
 from starpod.agent.types import Published, TurnRequest, UsageRow
 from starpod.approvals.service import Approvals
-from starpod.clock import Clock
+from starpod.clock import Clock, local_zone
 from starpod.config.schema import Config
+from starpod.cron.service import CronJobs
 from starpod.db.database import Database
 from starpod.errors import InvalidInput, NotFound
 from starpod.memory.files import MemoryFiles
@@ -89,6 +90,7 @@ class Agent:
         self.memory = MemoryFiles(database, paths, config, clock)
         self.approvals = Approvals(database, clock)
         self._runs = Runs(paths.agent_home)
+        self.jobs = CronJobs(database, clock, config, lambda: config().timezone or local_zone())
         self._tool_services = ToolServices(
             internet=self.internet,
             runs=self._runs,
@@ -96,6 +98,7 @@ class Agent:
             credentials=credentials,
             skills=self.skills,
             memory=self.memory,
+            jobs=self.jobs,
         )
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, credentials, registry)

@@ -32,12 +32,7 @@ def _head(path: Path, cap: int) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
-    try:
+    with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return ""
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.read(cap).decode("utf-8-sig", errors="ignore").strip()
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
+        return file.read(cap).decode("utf-8-sig", errors="ignore").strip()

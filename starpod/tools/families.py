@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starpod.config.schema import Config
+from starpod.cron.service import CronJobs
 from starpod.memory.files import MemoryFiles
 from starpod.net.guarded import GuardedClient
 from starpod.skills.service import Skills
+from starpod.tools.cron import cron_tools
 from starpod.tools.environment import Environment
 from starpod.tools.files import FILE_TOOLS
 from starpod.tools.memory import memory_tools
@@ -30,6 +32,7 @@ class ToolServices:
     credentials: Callable[[], Mapping[str, str]]
     skills: Skills
     memory: MemoryFiles
+    jobs: CronJobs
 
 
 def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple[tuple[ToolSpec, ...], ...]:
@@ -41,4 +44,5 @@ def families(config: Config, services: ToolServices, *, is_admin: bool) -> tuple
         Shell(services.runs, config, is_admin=is_admin).tools(),
         Web(services.internet, config.internet, services.credentials).tools(),
         skill_tools(services.skills, is_admin=is_admin),
+        cron_tools(services.jobs, is_admin=is_admin),
     )

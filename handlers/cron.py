@@ -1,0 +1,139 @@
+"""Jobs: what the agent does by itself, when, and how it went."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Literal
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from handlers.base import BaseHandler
+from starpod.cron.service import NewJob
+from starpod.cron.types import CatchUp, Job, Overlap, SessionMode
+from starpod.tools.cron import ScheduleArguments, schedule_json, to_schedule
+
+
+class JobBody(BaseModel):
+    """A new job. What is left out takes the configured default."""
+
+    name: str
+    prompt: str
+    schedule: ScheduleArguments
+    delete_after_run: bool = False
+    enabled: bool = True
+    max_retries: int | None = None
+    timeout_secs: int | None = None
+    session_mode: SessionMode = "isolated"
+    timezone: str | None = None
+    overlap: Overlap = "skip"
+    catch_up: CatchUp = "last"
+    model: str | None = None
+
+
+class JobChangeBody(BaseModel):
+    """What to change about a job; what is left out or null stays. An empty `timezone` or `model` takes the configured one."""
+
+    name: str | None = None
+    prompt: str | None = None
+    schedule: ScheduleArguments | None = None
+    delete_after_run: bool | None = None
+    enabled: bool | None = None
+    max_retries: int | None = None
+    timeout_secs: int | None = None
+    session_mode: SessionMode | None = None
+    timezone: str | None = None
+    overlap: Overlap | None = None
+    catch_up: CatchUp | None = None
+    model: str | None = None
+
+
+class PreviewBody(BaseModel):
+    """A schedule to look ahead on."""
+
+    schedule: ScheduleArguments
+    timezone: str | None = None
+    count: int = Field(default=5, ge=1, le=50)
+
+
+JOB, CHANGE, PREVIEW = TypeAdapter(JobBody), TypeAdapter(JobChangeBody), TypeAdapter(PreviewBody)
+MOST_RUNS = 200
+
+
+class JobListHandler(BaseHandler):
+    """`GET` and `POST /api/cron/jobs`."""
+
+    async def get(self) -> None:
+        jobs = await self.state.jobs.list_jobs(self.viewer)
+        ahead = await self.state.jobs.next_runs(jobs)
+        self.send_json([_job_json(job, runs) for job, runs in zip(jobs, ahead, strict=True)])
+
+    async def post(self) -> None:
+        body = self.read_body(JOB)
+        fields = {name: getattr(body, name) for name in JobBody.model_fields if name != "schedule"}
+        job = await self.state.jobs.create(self.viewer, NewJob(schedule=to_schedule(body.schedule), **fields))
+        await _answer(self, job, 201)
+
+
+class JobHandler(BaseHandler):
+    """`GET`, `PUT` and `DELETE /api/cron/jobs/:id`."""
+
+    async def get(self, job_id: str) -> None:
+        await _answer(self, await self.state.jobs.get(self.viewer, job_id))
+
+    async def put(self, job_id: str) -> None:
+        body = self.read_body(CHANGE)
+        changes: dict[str, Any] = {
+            name: value
+            for name in JobChangeBody.model_fields
+            if name != "schedule" and (value := getattr(body, name)) is not None
+        }
+        if body.schedule is not None:
+            changes["schedule"] = to_schedule(body.schedule)
+        for name in ("timezone", "model"):
+            if changes.get(name) == "":
+                changes[name] = None
+        await _answer(self, await self.state.jobs.update(self.viewer, job_id, changes))
+
+    async def delete(self, job_id: str) -> None:
+        await self.state.jobs.delete(self.viewer, job_id)
+        self.set_status(204)
+
+
+class JobRunHandler(BaseHandler):
+    """`POST /api/cron/jobs/:id/run`: start it now; the answer does not wait for the end."""
+
+    async def post(self, job_id: str) -> None:
+        self.send_json({"status": "started", "run_id": await self.state.jobs.run_now(self.viewer, job_id)}, 202)
+
+
+class JobSwitchHandler(BaseHandler):
+    """`POST /api/cron/jobs/:id/pause` and `/resume`."""
+
+    async def post(self, job_id: str, verb: Literal["pause", "resume"]) -> None:
+        await _answer(self, await self.state.jobs.update(self.viewer, job_id, {"enabled": verb == "resume"}))
+
+
+class JobHistoryHandler(BaseHandler):
+    """`GET /api/cron/jobs/:id/runs?limit=50`: the newest first."""
+
+    async def get(self, job_id: str) -> None:
+        limit = self.int_argument("limit", 50, least=1, most=MOST_RUNS) or 50
+        self.send_json(await self.state.jobs.runs(self.viewer, job_id, limit=limit))
+
+
+class PreviewHandler(BaseHandler):
+    """`POST /api/cron/preview`: when a schedule would be due."""
+
+    async def post(self) -> None:
+        body = self.read_body(PREVIEW)
+        runs = await self.state.jobs.preview(to_schedule(body.schedule), body.timezone, count=body.count)
+        self.send_json({"next_runs": runs, "timezone": body.timezone or self.state.jobs.zone})
+
+
+async def _answer(handler: BaseHandler, job: Job, status: int = 200) -> None:
+    [ahead] = await handler.state.jobs.next_runs([job])
+    handler.send_json(_job_json(job, ahead), status)
+
+
+def _job_json(job: Job, ahead: list[int]) -> dict[str, Any]:
+    return asdict(job) | {"schedule": schedule_json(job.schedule), "next_runs": ahead}

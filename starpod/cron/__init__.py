@@ -1,0 +1,1 @@
+"""Jobs that the agent runs by itself, at times that people choose."""

@@ -1,0 +1,221 @@
+"""What is run now, and what comes after a run: the decisions that are made inside one transaction each."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+
+import peewee
+
+from starpod.cron import store
+from starpod.cron.schedules import iter_due, next_due
+from starpod.cron.types import Claim, Cron, Job, OneShot, Outcome, Trigger
+from starpod.errors import Conflict, InvalidInput, NotFound
+
+BACKOFF_S = (30, 60, 300, 900, 3600)
+GRACE_S = 60
+"""A due time that is older than this counts as missed."""
+SUMMARY_LENGTH = 500
+LOOKED_AT = 100
+LOOK_BACK_S = (3600, 86_400, 8 * 86_400, 32 * 86_400, 367 * 86_400)
+CUT_OFF = "cut off: the gateway stopped while it ran"
+
+
+def claim_due(
+    connection: peewee.Database, *, now: float, scheduler: str, lease_s: float, slots: int, zone: str
+) -> list[Claim]:
+    """Claim what is due, at most as much as there are free slots, and give each job its next time. One transaction.
+
+    `zone` is that of jobs without one of their own.
+    """
+    second = int(now)
+    for run_id, job in store.expired(connection, now):
+        settle(connection, run_id, job, Outcome("", None, CUT_OFF), now=second, is_interrupted=True)
+    free = slots - store.count_running(connection)
+    claims: list[Claim] = []
+    for job, is_scheduled, is_running in store.due_jobs(connection, second, LOOKED_AT + max(free, 0)):
+        trigger: Trigger = "schedule" if is_scheduled else "retry"
+        if is_scheduled:
+            due = _advance(connection, job, second, zone, is_running=is_running)
+            if due is None:
+                continue
+            following = _following(job, due, second, zone)
+            changed = replace(job, next_run_at=following, retry_at=None, retry_count=0, last_run_at=second)
+            if store.was_claimed(connection, job.id, due):
+                store.replace_job(connection, changed)
+                continue
+        else:
+            due = store.last_due(connection, job.id) or second
+            changed = replace(job, retry_at=None, last_run_at=second)
+        if free <= 0:
+            continue
+        free -= 1
+        claims.append(_start(connection, changed, due, trigger, now=now, scheduler=scheduler, lease_s=lease_s))
+    return claims
+
+
+def claim_now(connection: peewee.Database, job_id: str, *, now: float, scheduler: str, lease_s: float) -> Claim:
+    """Claim a run by hand, whatever the schedule says. NotFound, or Conflict when the job is running."""
+    job = store.find_job(connection, job_id)
+    if job is None:
+        raise NotFound(f"There is no job {job_id!r}")
+    if store.is_running(connection, job_id):
+        raise Conflict(f"The job {job.name!r} is running now")
+    changed = replace(job, last_run_at=int(now))
+    return _start(connection, changed, int(now), "manual", now=now, scheduler=scheduler, lease_s=lease_s)
+
+
+def finish(connection: peewee.Database, claim: Claim, outcome: Outcome, *, now: int, duration_ms: int) -> bool:
+    """Record how a run ended and what follows from it. False when it was no longer ours to end."""
+    job = store.find_job(connection, claim.job.id)
+    if job is None:
+        return False
+    return settle(connection, claim.run_id, job, outcome, now=now, duration_ms=duration_ms, trigger=claim.trigger)
+
+
+def interrupt(connection: peewee.Database, claim: Claim, *, now: int) -> None:
+    """Record that a run was cut off because its scheduler stops; the next one tries it again."""
+    job = store.find_job(connection, claim.job.id)
+    if job is not None:
+        outcome = Outcome("", None, CUT_OFF)
+        settle(connection, claim.run_id, job, outcome, now=now, trigger=claim.trigger, is_interrupted=True)
+
+
+def look_ahead(connection: peewee.Database) -> tuple[float | None, int]:
+    """When something can next be due (seconds since 1970, None for never), and how many runs are under way."""
+    return store.next_wake(connection), store.count_running(connection)
+
+
+def settle(
+    connection: peewee.Database,
+    run_id: str,
+    job: Job,
+    outcome: Outcome,
+    *,
+    now: int,
+    duration_ms: int | None = None,
+    trigger: Trigger | None = None,
+    is_interrupted: bool = False,
+) -> bool:
+    """Close a run and change its job by the rules of retries. An interrupted run is tried again at once, a failed one later."""
+    if trigger is None:
+        run = store.find_run(connection, run_id)
+        trigger = run.trigger if run is not None else "schedule"
+    ended = store.end_run(
+        connection,
+        run_id,
+        status="interrupted" if is_interrupted else "failed" if outcome.error else "success",
+        now=now,
+        summary=summarise(outcome.text) or None,
+        session_id=outcome.session_id,
+        error=outcome.error,
+        cost_usd=outcome.cost_usd,
+        duration_ms=duration_ms,
+    )
+    if not ended:
+        return False
+    store.trim_runs(connection, job.id)
+    if trigger == "manual":
+        store.replace_job(connection, replace(job, last_error=outcome.error))
+        return True
+    changed = _after(job, outcome, now, is_interrupted=is_interrupted)
+    is_over = changed.retry_at is None and (changed.next_run_at is None or isinstance(job.schedule, OneShot))
+    if changed.retry_at is None and job.delete_after_run:
+        store.delete_job(connection, job.id)
+    else:
+        store.replace_job(connection, replace(changed, enabled=changed.enabled and not is_over))
+    return True
+
+
+def summarise(text: str) -> str:
+    """At most 500 characters of an answer."""
+    return text if len(text) <= SUMMARY_LENGTH else text[: SUMMARY_LENGTH - 3] + "..."
+
+
+def _after(job: Job, outcome: Outcome, now: int, *, is_interrupted: bool) -> Job:
+    if outcome.error is None:
+        return replace(job, retry_count=0, retry_at=None, last_error=None)
+    if not job.enabled or job.retry_count >= job.max_retries:
+        return replace(job, retry_count=0, retry_at=None, last_error=outcome.error)
+    wait_s = 0 if is_interrupted else BACKOFF_S[min(job.retry_count, len(BACKOFF_S) - 1)]
+    return replace(job, retry_count=job.retry_count + 1, retry_at=now + wait_s, last_error=outcome.error)
+
+
+def _advance(connection: peewee.Database, job: Job, now: int, zone: str, *, is_running: bool) -> int | None:
+    """The due time to run now; None when its policy says to leave it out, which is then recorded and the job moved on."""
+    assert job.next_run_at is not None
+    if is_running:
+        _leave_out(connection, job, now, zone, "the run before was still under way")
+        return None
+    if job.catch_up == "all" or job.overlap == "queue":
+        return job.next_run_at
+    newest = _newest_due(job, now, zone)
+    if job.catch_up == "skip" and now - newest > GRACE_S:
+        _leave_out(connection, job, now, zone, "missed while the gateway was not running")
+        return None
+    return newest
+
+
+def _leave_out(connection: peewee.Database, job: Job, now: int, zone: str, reason: str) -> None:
+    assert job.next_run_at is not None
+    newest = _newest_due(job, now, zone)
+    store.note_skipped(connection, run_id=str(uuid.uuid4()), job=job, due_at=newest, now=now, reason=reason)
+    following = _next(job, zone, after=now, anchor=newest)
+    is_over = following is None and job.retry_at is None
+    store.replace_job(connection, replace(job, next_run_at=following, enabled=job.enabled and not is_over))
+
+
+def _following(job: Job, due: int, now: int, zone: str) -> int | None:
+    """When the job is due after `due`. Who runs every missed time goes on from `due`, the others from now."""
+    runs_all = job.catch_up == "all" or job.overlap == "queue"
+    return _next(job, zone, after=due if runs_all else now, anchor=due)
+
+
+def _next(job: Job, zone: str, *, after: int, anchor: int) -> int | None:
+    if isinstance(job.schedule, OneShot):
+        return None
+    try:
+        return next_due(job.schedule, job.timezone or zone, after=after, anchor=anchor)
+    except InvalidInput:
+        return None
+
+
+def _newest_due(job: Job, now: int, zone: str) -> int:
+    """The last due time that is not later than `now`."""
+    first = job.next_run_at
+    assert first is not None
+    if isinstance(job.schedule, OneShot) or (following := _next(job, zone, after=first, anchor=first)) is None:
+        return first
+    if following > now:
+        return first
+    if not isinstance(job.schedule, Cron):
+        return first + (now - first) // (following - first) * (following - first)
+    for window in LOOK_BACK_S:
+        newest = first
+        for due in iter_due(job.schedule, job.timezone or zone, after=max(first, now - window)):
+            if due > now:
+                break
+            newest = due
+        if newest > first or now - window <= first:
+            return newest
+    return first
+
+
+def _start(
+    connection: peewee.Database, job: Job, due: int, trigger: Trigger, *, now: float, scheduler: str, lease_s: float
+) -> Claim:
+    run_id = str(uuid.uuid4())
+    attempt = store.next_attempt(connection, job.id, due)
+    store.start_run(
+        connection,
+        run_id=run_id,
+        job=job,
+        trigger=trigger,
+        due_at=due,
+        attempt=attempt,
+        now=int(now),
+        scheduler=scheduler,
+        lease_until=now + lease_s,
+    )
+    store.replace_job(connection, job)
+    return Claim(run_id, job, due, attempt, trigger)
