@@ -23,6 +23,7 @@ from handlers.cron import (
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.mcp import McpHandler
+from handlers.memory import MemoryReindexHandler, MemorySearchHandler
 from handlers.memory_files import MemoryFilesHandler, MemoryHistoryHandler, MemoryRevertHandler
 from handlers.model_test import ModelTestHandler
 from handlers.page import AssetHandler, PageHandler
@@ -121,6 +122,8 @@ ROUTES = (
     Route(rf"/api/cron/jobs/{ID}/run", JobRunHandler, "user"),
     Route(rf"/api/cron/jobs/{ID}/(pause|resume)", JobSwitchHandler, "user"),
     Route(rf"/api/cron/jobs/{ID}/runs", JobHistoryHandler, "user"),
+    Route(r"/api/memory/search", MemorySearchHandler, "user"),
+    Route(r"/api/memory/reindex", MemoryReindexHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),
     Route(r"/api/frame-check", FrameCheckHandler, "user"),
     Route(r"/api/settings/heartbeat", HeartbeatHandler, "admin"),

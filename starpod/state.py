@@ -30,6 +30,7 @@ from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
 from starpod.events import AccessChanged, ConfigReloaded, EventBus
 from starpod.memory.files import MemoryFiles
+from starpod.memory.index import MemoryIndex
 from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
@@ -62,6 +63,7 @@ class AppState:
     vault: Vault
     costs: CostReports
     memory: MemoryFiles
+    memory_index: MemoryIndex
     budgets: Budgets
     scheduler: Scheduler
     tasks: TaskSet
@@ -87,7 +89,13 @@ class AppState:
 
     async def pulse(self) -> None:
         """The gateway's heartbeat, once a second: settles what changed on disk, writes what was held back, forgets what expired."""
-        for step in (self.watcher.settle, self.vault.refresh, self.auth.flush, self.agent.pulse):
+        for step in (
+            self.watcher.settle,
+            self.vault.refresh,
+            self.auth.flush,
+            self.agent.pulse,
+            self.memory_index.pulse,
+        ):
             try:
                 await step()
             except Exception:
@@ -105,6 +113,7 @@ class AppState:
         await self.watcher.close()
         await self.scheduler.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
+        await self.memory_index.close()
         await self.budgets.close()
         await self.tasks.close()
         await self.auth.flush()
@@ -138,6 +147,7 @@ class AppState:
         self.apply_limits()
         self.agent.settings_changed()
         self.tasks.spawn(self.agent.mcp.apply(), name="mcp-apply")
+        self.memory_index.settings_changed()
 
     async def watch_files(self) -> None:
         """Let edits of the other settings files come into force, too."""
@@ -213,6 +223,7 @@ async def open_state(
         vault=vault,
         costs=CostReports(database, clock, lambda: watcher.config),
         memory=agent.memory,
+        memory_index=agent.memory_index,
         budgets=budgets,
         scheduler=Scheduler(
             database,
@@ -234,6 +245,7 @@ async def open_state(
     state.tasks.spawn(state.costs.check(), name="usage-sums")
     await state.watch_files()
     watcher.start()
+    await state.memory_index.open()
     return state
 
 

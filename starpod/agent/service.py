@@ -36,6 +36,7 @@ from starpod.cron.service import CronJobs
 from starpod.db.database import Database
 from starpod.errors import InvalidInput, NotFound
 from starpod.memory.files import MemoryFiles
+from starpod.memory.index import MemoryIndex
 from starpod.net.guarded import GuardedClient
 from starpod.paths import Paths
 from starpod.sessions import store as sessions
@@ -88,6 +89,8 @@ class Agent:
         self.mcp = McpServers(config, credentials, paths.home_dir, clock)
         self.skills = Skills(paths.skills_dir, config, clock)
         self.memory = MemoryFiles(database, paths, config, clock)
+        self.memory_index = MemoryIndex(database, paths, config, clock)
+        self.memory.on_change = self.memory_index.note_changed
         self.approvals = Approvals(database, clock)
         self._runs = Runs(paths.agent_home)
         self.jobs = CronJobs(database, clock, config, lambda: config().timezone or local_zone())
@@ -99,6 +102,7 @@ class Agent:
             skills=self.skills,
             memory=self.memory,
             jobs=self.jobs,
+            memory_index=self.memory_index,
         )
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, credentials, registry)

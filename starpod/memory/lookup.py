@@ -1,0 +1,202 @@
+"""From a question to candidates: which stems may stand for its words, and which chunks are worth weighing.
+
+FTS5's bm25 costs about a microsecond for every chunk that matches any of its terms, so common words never stand alone in a scored
+expression: rare words are scored, common ones only narrow down, and the rest is weighed on a few dozen texts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+
+from starpod.memory import scripts, store
+from starpod.memory.lexicon import IRREGULAR, RELATED
+from starpod.memory.query import Question, Word
+from starpod.memory.stems_store import STEMS
+from starpod.memory.types import Candidate, Filters, Scope, Slot, Sought, Variant
+
+SCORED_ROWS = 8_000
+"""Chunks that one scored expression may match, by the frequencies of its terms."""
+PER_LIST = 60
+MOST_CANDIDATES = 150
+_STEM_WEIGHT = {"same": 1.0, "form": 0.95, "prefix": 0.8, "akin": 0.55, "related": 0.4, "typo": 0.7}
+
+
+def look_up(
+    connection: store.Connection, question: Question, scopes: Sequence[Scope], filters: Filters
+) -> tuple[Sought, list[Candidate]]:
+    """What was sought and what may answer it, in no useful order. For a reader thread."""
+    spans = store.ranges(connection, scopes)
+    total = max(1, store.chunk_count(connection)) if spans else 1
+    sought = Sought(tuple(_slots(connection, question, total)), question.phrases, question.days)
+    numbers: dict[int, None] = {}
+    for span in spans:
+        for found in _lists(connection, sought, span, filters, total):
+            numbers.update(dict.fromkeys(found))
+    return sought, store.candidates(connection, list(numbers)[: MOST_CANDIDATES * max(1, len(spans))])
+
+
+def _slots(connection: store.Connection, question: Question, total: int) -> Iterator[Slot]:
+    for word in question.words:
+        yield _word_slot(connection, word, total)
+    for gram in question.grams:
+        token = scripts.gram_token(gram)
+        frequency = store.frequencies(connection, [token]).get(token, 0)
+        yield Slot(gram, (Variant(token, 1.0),), _rarity(frequency, total), frequency, is_gram=True)
+
+
+def _word_slot(connection: store.Connection, word: Word, total: int) -> Slot:
+    stem = STEMS.of(word.text)
+    weights = {stem: _STEM_WEIGHT["same"]}
+    if word.is_content:
+        for form in IRREGULAR.get(word.text, ()):
+            weights.setdefault(STEMS.of(form), _STEM_WEIGHT["form"])
+        for other in RELATED.get(word.text, ()) or RELATED.get(stem, ()):
+            weights.setdefault(STEMS.of(other), _STEM_WEIGHT["related"])
+    known = store.frequencies(connection, list(weights))
+    if word.is_prefix:
+        for other, frequency in store.stems_from(connection, word.text, 12):
+            weights.setdefault(other, _STEM_WEIGHT["prefix"])
+            known.setdefault(other, frequency)
+    elif word.is_content:
+        for other, frequency, weight in _akin(connection, word.text, stem, has_own=stem in known):
+            weights.setdefault(other, weight)
+            known.setdefault(other, frequency)
+    variants = [Variant(each, weights[each]) for each in weights if each in known]
+    # What the word itself has decides how rare it is: a related word must not make it common.
+    own = [known[each.stem] for each in variants if each.weight >= 0.9]
+    frequency = sum(own) or max((known[each.stem] for each in variants), default=0)
+    rarity = _rarity(frequency, total) * (1.0 if word.is_content else 0.08)
+    return Slot(word.text, tuple(variants), rarity, frequency, word.is_content)
+
+
+def _akin(connection: store.Connection, word: str, stem: str, *, has_own: bool) -> Iterator[tuple[str, int, float]]:
+    """Stems of the same family (allergic, allergy), and, for a word that nobody wrote, what it may have been meant to be."""
+    if word.isdigit():
+        return
+    if len(stem) >= 5:
+        base = stem[:-1] if len(stem) > 5 else stem
+        for other, frequency in store.stems_from(connection, base, 8):
+            if other != stem and len(other) <= len(stem) + 4:
+                yield other, frequency, _STEM_WEIGHT["akin"]
+    if has_own:
+        return
+    if len(word) >= 3:
+        for other, frequency in store.stems_from(connection, word, 8):
+            yield other, frequency, _STEM_WEIGHT["prefix"]
+    if len(stem) >= 4:
+        allowed = 1 if len(stem) < 7 else 2
+        near = [
+            (distance, other, frequency)
+            for other, frequency in _spelled_like(connection, stem)
+            if (distance := _distance(stem, other, allowed)) <= allowed
+        ]
+        for distance, other, frequency in sorted(near, key=lambda each: (each[0], -each[2]))[:4]:
+            yield other, frequency, _STEM_WEIGHT["typo"] / distance
+
+
+def _spelled_like(connection: store.Connection, stem: str) -> list[tuple[str, int]]:
+    """Candidates for a misspelt stem. Swapped letters break up to four pieces of three, so their right order is tried as well."""
+    found = dict(store.stems_like(connection, stem, 60))
+    for place in range(len(stem) - 1):
+        swapped = stem[:place] + stem[place + 1] + stem[place] + stem[place + 2 :]
+        found.update(store.frequencies(connection, [swapped]))
+    return list(found.items())
+
+
+def _distance(one: str, other: str, limit: int) -> int:
+    """Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment); `limit` + 1 when more."""
+    if abs(len(one) - len(other)) > limit:
+        return limit + 1
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, start=1):
+        line = [row]
+        for column, against in enumerate(other, start=1):
+            cost = min(last[column] + 1, line[column - 1] + 1, last[column - 1] + (letter != against))
+            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == against:
+                cost = min(cost, before[column - 2] + 1)
+            line.append(cost)
+        before, last = last, line
+        if min(line) > limit:
+            return limit + 1
+    return max(1, last[-1])
+
+
+def _rarity(frequency: int, total: int) -> float:
+    return math.log(1 + (total - frequency + 0.5) / (frequency + 0.5)) if frequency < total else 0.05
+
+
+def _lists(
+    connection: store.Connection, sought: Sought, span: tuple[int, int], filters: Filters, total: int
+) -> Iterator[list[int]]:
+    """Several short lists of numbers; what answers best is in at least one of them."""
+    slots = sorted((slot for slot in sought.slots if slot.variants), key=lambda slot: slot.frequency)
+    content = [slot for slot in slots if slot.is_content and not slot.is_gram] or (
+        [] if any(slot.is_gram for slot in slots) else slots
+    )
+    grams = [slot for slot in slots if slot.is_gram]
+    for phrase in sought.phrases:
+        yield store.matching(connection, f'"{_bare(phrase)}"', span, filters, PER_LIST, ranked=False)
+    if len(content) > 1:
+        yield from _together(connection, content, span, filters)
+    rare = [*_affordable(content), *_affordable(grams)]
+    if rare:
+        expression = _either(variant for variant in rare)
+        yield store.matching(connection, expression, span, filters, PER_LIST, ranked=True)
+    elif slots:
+        yield store.matching(connection, _either(_own(slots[0])), span, filters, PER_LIST, ranked=False)
+    for days in sought.days:
+        if rare:
+            limited = Filters(filters.source, max(filters.since or "", days[0]), min(filters.until or "9", days[1]))
+            yield store.matching(connection, _either(rare), span, limited, PER_LIST // 2, ranked=True)
+        yield store.within_days(connection, days, span, filters, PER_LIST // 3)
+
+
+def _together(
+    connection: store.Connection, content: list[Slot], span: tuple[int, int], filters: Filters
+) -> Iterator[list[int]]:
+    """Chunks that hold all of the words; then, with more than two, all but one of the rarest four."""
+    for group in [content, *_leaving_one_out(content[:4])]:
+        expression = " AND ".join(f"({_either(_own(slot))})" for slot in group)
+        # A long list of all-terms matches is scored only when that is cheap.
+        ranked = sum(slot.frequency for slot in group) <= SCORED_ROWS
+        yield store.matching(connection, expression, span, filters, PER_LIST // 2, ranked=ranked)
+
+
+def _leaving_one_out(content: list[Slot]) -> list[list[Slot]]:
+    if len(content) < 3:
+        return []
+    return [[slot for slot in content if slot is not left] for left in content]
+
+
+def _own(slot: Slot) -> list[Variant]:
+    """The word itself, or what stands best for it."""
+    strong = [each for each in slot.variants if each.weight >= 0.7]
+    return strong or list(slot.variants)
+
+
+def _affordable(slots: Sequence[Slot]) -> list[Variant]:
+    """The variants of the rarest slots, as many as may be scored."""
+    found: list[Variant] = []
+    left = SCORED_ROWS
+    for slot in slots:
+        cost = slot.frequency * max(1, len(slot.variants) // 2)
+        if cost > left:
+            own = _own(slot)
+            if slot.frequency > left:
+                break
+            found += own
+            left -= slot.frequency
+        else:
+            found += slot.variants
+            left -= cost
+    return found
+
+
+def _either(variants: Iterable[Variant]) -> str:
+    return " OR ".join(dict.fromkeys(f'"{_bare(variant.stem)}"' for variant in variants)) or '""'
+
+
+def _bare(text: str) -> str:
+    return text.replace('"', " ").replace("\0", " ")

@@ -1,0 +1,63 @@
+"""Reads any text as a question: words, "phrases in quotes", prefixes with *, days that it names. Never fails. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import regex
+
+from starpod.memory import scripts
+from starpod.memory.dates import days_named
+from starpod.memory.lexicon import STOP_WORDS
+
+MAX_QUERY_CHARS = 2_000
+MAX_WORDS = 32
+MAX_GRAMS = 24
+_PHRASE = regex.compile(r'["“„«「『]([^"“”„«»「」『』]{1,300})["”“»」』]')
+_TERM = regex.compile(r"([\p{L}\p{N}\p{M}]+(?:['\u2019][\p{L}]{1,2}\b)?)(\*?)")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word as it was asked for, folded."""
+
+    text: str
+    is_prefix: bool = False
+    is_content: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a text asks for; `grams` are the pieces of its parts in scripts without spaces."""
+
+    text: str
+    words: tuple[Word, ...]
+    grams: tuple[str, ...]
+    phrases: tuple[str, ...]
+    days: tuple[tuple[str, str], ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to look for."""
+        return not (self.words or self.grams)
+
+
+def parse(text: str, today: date) -> Question:
+    """The question in `text`, of which the first 2,000 characters and 32 different words count. `today` is the local day."""
+    text = text[:MAX_QUERY_CHARS].encode(errors="replace").decode()
+    folded = scripts.fold(text)
+    phrases = tuple(
+        phrase for found in _PHRASE.findall(folded) if len(scripts.WORD.findall(phrase := " ".join(found.split()))) > 1
+    )[:4]
+    seen: dict[str, Word] = {}
+    for match in _TERM.finditer(scripts.without_runs(folded)):
+        word = regex.sub(r"['\u2019].*", "", match[1])
+        is_content = word not in STOP_WORDS and (len(word) > 1 or word.isdigit())
+        seen.setdefault(word, Word(word, bool(match[2]), is_content))
+    kept = sorted(seen.values(), key=lambda word: not word.is_content)[:MAX_WORDS]
+    if not any(word.is_content for word in kept) and not scripts.runs(folded):
+        kept = [Word(word.text, word.is_prefix) for word in kept]
+    pieces = dict.fromkeys(gram for run in scripts.runs(folded) for gram in scripts.grams(run))
+    ordered = [word for word in seen.values() if word in kept] or kept
+    return Question(text, tuple(ordered), tuple(pieces)[:MAX_GRAMS], phrases, tuple(days_named(text, today)))

@@ -1,0 +1,61 @@
+"""Words and letters of texts in any script: folding, words, and overlapping pieces of scripts that put no spaces. Pure."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+
+import regex
+
+_UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々〆"
+_RUN = regex.compile(rf"[{_UNSPACED}]+")
+_LONG_WORDED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+")
+
+
+def runs(text: str) -> list[str]:
+    """The parts of `text` in scripts without spaces between words."""
+    return [] if text.isascii() else _RUN.findall(text)
+
+
+def without_runs(text: str) -> str:
+    """`text` with those parts left out, so that whole clauses do not become words."""
+    return text if text.isascii() else _RUN.sub(" ", text)
+
+
+def grams(run: str) -> list[str]:
+    """Overlapping pieces: two characters (most Chinese and Japanese words have two), three where words are longer."""
+    size = 3 if _LONG_WORDED.search(run) else 2
+    if len(run) <= size:
+        return [run]
+    return [run[start : start + size] for start in range(len(run) - size + 1)]
+
+
+@lru_cache(maxsize=50_000)
+def gram_token(gram: str) -> str:
+    """A gram as a token that no tokenizer splits and no stemmer cuts."""
+    return "g" + "".join(f"{ord(letter):x}" for letter in gram) + "0"
+
+
+def gram_text(text: str) -> str:
+    """All grams of `text` as tokens; single characters too where a run is short."""
+    return " ".join(gram_token(gram) for run in runs(fold(text)) for gram in grams(run))
+
+
+def words(text: str) -> list[str]:
+    """Words of scripts with spaces, folded, in order."""
+    return WORD.findall(without_runs(fold(text)))
+
+
+def fold(text: str) -> str:
+    """Lower case without accents, one character for each of `text`, so that offsets stay true."""
+    if text.isascii():
+        return text.lower()
+    return "".join(map(_folded, text))
+
+
+@lru_cache(maxsize=20_000)
+def _folded(letter: str) -> str:
+    base = unicodedata.normalize("NFKD", letter)[:1] or letter
+    lower = base.lower()
+    return lower if len(lower) == 1 else letter

@@ -1,0 +1,54 @@
+"""Stems of words, exactly as the index has them: a table in memory with the same tokenizer."""
+
+from __future__ import annotations
+
+import threading
+
+import peewee
+
+KEPT = 100_000
+
+
+class Stems:
+    """Knows the stem of every word it was asked about lately. Any thread may ask."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[str, str] = {}
+        self._connection: peewee.SqliteDatabase | None = None
+
+    def of(self, word: str) -> str:
+        """The stem of one folded word; the word itself when it has none."""
+        known = self._known.get(word)
+        if known is None:
+            known = self.all_of(word, only_first=True).pop(0)
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[word] = known
+        return known
+
+    def all_of(self, text: str, *, only_first: bool = False) -> list[str]:
+        """The different stems of a text; with `only_first` the first one, or the text when there is none."""
+        with self._lock:
+            connection = self._opened()
+            connection.execute_sql("INSERT INTO piece (rowid, text) VALUES (1, ?)", (text,))
+            if only_first:
+                rows = connection.execute_sql("SELECT term FROM token ORDER BY offset LIMIT 1").fetchall() or [(text,)]
+            else:
+                rows = connection.execute_sql("SELECT term FROM vocabulary").fetchall()
+            connection.execute_sql("DELETE FROM piece")
+        return [row[0] for row in rows]
+
+    def _opened(self) -> peewee.SqliteDatabase:
+        if self._connection is None:
+            self._connection = peewee.SqliteDatabase(":memory:", thread_safe=False, check_same_thread=False)
+            for statement in (
+                "CREATE VIRTUAL TABLE piece USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')",
+                "CREATE VIRTUAL TABLE token USING fts5vocab(piece, 'instance')",
+                "CREATE VIRTUAL TABLE vocabulary USING fts5vocab(piece, 'row')",
+            ):
+                self._connection.execute_sql(statement)
+        return self._connection
+
+
+STEMS = Stems()

@@ -1,0 +1,85 @@
+"""Reports that memory files were changed by hand. The observer's thread only hops onto the loop."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from watchdog.events import (
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+logger = logging.getLogger(__name__)
+
+_ENDED: list[type[FileSystemEvent]] = [
+    FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent, DirDeletedEvent, DirMovedEvent,
+]  # fmt: skip
+# Where the end of writing is told, its steps are left out: the databases in the same folder write all the time.
+EVENTS = _ENDED if sys.platform.startswith("linux") else [*_ENDED, FileModifiedEvent]
+
+
+class FolderWatch:
+    """Calls `note(path)` on the loop for every markdown file or folder that changed below the folders."""
+
+    def __init__(self, folders: set[Path], note: Callable[[Path], None]) -> None:
+        self._folders = folders
+        self._note = note
+        self._observer: BaseObserver | None = None
+
+    async def start(self) -> bool:
+        """Begin to watch; False when the system cannot."""
+        observer = Observer()
+        handler = _Handler(asyncio.get_running_loop(), self._note)
+
+        def begin() -> None:
+            for folder in sorted(self._folders):
+                if folder.is_dir():
+                    observer.schedule(handler, str(folder), recursive=True, event_filter=EVENTS)
+            observer.start()
+
+        try:
+            # Every folder below gets a watch of its own, which takes its time.
+            await asyncio.to_thread(begin)
+        except OSError as error:
+            logger.warning("cannot watch the memory files (%s): edits by hand are found a minute later", error.strerror)
+            return False
+        self._observer = observer
+        return True
+
+    async def close(self) -> None:
+        """Stop watching."""
+        observer, self._observer = self._observer, None
+        if observer is not None:
+            observer.stop()
+            await asyncio.to_thread(observer.join, 5.0)
+
+
+class _Handler(FileSystemEventHandler):
+    """Runs on the observer's thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, note: Callable[[Path], None]) -> None:
+        self._loop = loop
+        self._note = note
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        for place in (event.src_path, event.dest_path):
+            path = os.fsdecode(place) if place else ""
+            if path.endswith(".md") or (path and event.is_directory):
+                try:
+                    self._loop.call_soon_threadsafe(self._note, Path(path))
+                except RuntimeError:  # the loop closed while the observer was stopping
+                    logger.debug("a change was reported after the end")
