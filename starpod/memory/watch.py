@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from watchdog.events import (
+    DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
     FileClosedEvent,
@@ -26,7 +27,8 @@ from watchdog.observers.api import BaseObserver
 logger = logging.getLogger(__name__)
 
 _ENDED: list[type[FileSystemEvent]] = [
-    FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent, DirDeletedEvent, DirMovedEvent,
+    FileClosedEvent, FileCreatedEvent, FileDeletedEvent, FileMovedEvent,
+    DirCreatedEvent, DirDeletedEvent, DirMovedEvent,
 ]  # fmt: skip
 # Where the end of writing is told, its steps are left out: the databases in the same folder write all the time.
 EVENTS = _ENDED if sys.platform.startswith("linux") else [*_ENDED, FileModifiedEvent]

@@ -1,0 +1,149 @@
+"""Searching memory over HTTP: any text is a question, and nobody finds what is not theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.gateway import TIMEOUT_S, Gateway
+
+ODD_QUERIES = (
+    "",
+    " ",
+    "AND OR NOT NEAR",
+    '"unbalanced (quote* ^col: - + {x}',
+    "NEAR(a b, 5) text:boiler",
+    "'; DROP TABLE chunk; --",
+    "\U0001f600\u200d\U0001f600",
+    "%_\\\x00\x01",
+    "\ud83d",
+    "***",
+    "the of and",
+    "a" * 100_000,
+    "boiler " * 14_000,
+)
+
+
+def put(gateway: Gateway, name: str, text: str, user_id: str | None = None) -> Path:
+    """Write a memory file by hand, of a user or of the agent."""
+    base = gateway.state.paths.agent_home if user_id is None else gateway.state.paths.users_dir / user_id
+    path = base / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+async def search(gateway: Gateway, q: str, key: str | None = None, **given: Any) -> list[dict[str, Any]]:
+    client = gateway.http if key is None else gateway.client(key)
+    answer = await client.get("/api/memory/search", params={"q": q, **given})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+async def until_found(gateway: Gateway, q: str, key: str | None = None) -> list[dict[str, Any]]:
+    async with asyncio.timeout(TIMEOUT_S):
+        while not (found := await search(gateway, q, key)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        return found
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_plain_question_finds_its_lines(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        user, key = await gateway.user()
+        lines = ["# Daily Log", "", "- Called the plumber about the boiler.", "- Paid 180 euros."]
+        put(gateway, "memory/2026-03-05.md", "\n".join(lines), user.id)
+        await gateway.state.memory_index.refresh()
+        (hit,) = await search(gateway, "How much did we pay when the boilers broke?", key)
+        assert hit["source"] == f"users/{user.id}/memory/2026-03-05.md"
+        assert (hit["line_start"], hit["line_end"], hit["kind"]) == (1, 4, "file")
+        marked = [hit["snippet"][start:end] for start, end in hit["marks"]]
+        assert "boiler" in marked
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_no_text_is_an_error(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        put(gateway, "notes.md", "The boiler and the NEAR text; %_ drop.")
+        index = gateway.state.memory_index
+        await index.refresh()
+        for text in ODD_QUERIES:
+            hits = await index.search(text, user_id="admin")
+            assert all(hit.score > 0 for hit in hits), text[:40]
+        assert await search(gateway, "") == []
+        assert await search(gateway, '"( boiler') != []
+        assert (await gateway.http.get("/api/memory/search")).status_code == 422
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_wrong_filters_are_told(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        for query in ("q=a&limit=x", "q=a&limit=-1"):
+            assert (await gateway.http.get(f"/api/memory/search?{query}")).status_code == 400
+        for query in ("q=a&kind=thing", "q=a&since=yesterday"):
+            answer = await gateway.http.get(f"/api/memory/search?{query}")
+            assert answer.status_code == 422
+            assert list(answer.json()["fields"]) == [query.split("&")[1].split("=")[0]]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_nobody_finds_what_is_not_theirs(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        ann, ann_key = await gateway.user(name="ann")
+        _, bob_key = await gateway.user(name="bob")
+        put(gateway, "MEMORY.md", "Ann hides the xylophone in the cellar.", ann.id)
+        put(gateway, "house.md", "The xylophone shop is in Mill Lane.")
+        await gateway.state.memory_index.refresh()
+        assert len(await search(gateway, "xylophone", ann_key)) == 2
+        assert [hit["source"] for hit in await search(gateway, "xylophone", bob_key)] == ["house.md"]
+        assert [hit["source"] for hit in await search(gateway, "xylophone")] == ["house.md"]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_what_was_said_is_found_until_it_is_deleted(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        _, key = await gateway.user()
+        chat = await gateway.client(key).post("/api/chat", json={"text": "My locker has the number 4711"})
+        session_id = chat.json()["session_id"]
+        hits = await until_found(gateway, "locker 4711", key)
+        assert {hit["session_id"] for hit in hits} == {session_id}
+        assert {hit["kind"] for hit in hits} == {"message"}
+        assert await search(gateway, "locker 4711") == []
+        await gateway.client(key).delete(f"/api/sessions/{session_id}")
+        assert await search(gateway, "locker 4711", key) == []
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_an_edit_by_hand_is_found_soon_and_a_removed_file_is_not(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        await gateway.state.memory_index.ready()
+        began = asyncio.get_running_loop().time()
+        path = put(gateway, "deep/er/wombat.md", "The wombat eats carrots.")
+        await until_found(gateway, "wombat")
+        assert asyncio.get_running_loop().time() - began < 5.0
+        path.unlink()
+        async with asyncio.timeout(TIMEOUT_S):
+            while await search(gateway, "wombat"):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_reindex_answers_what_it_read(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        put(gateway, "wombat.md", "The wombat eats carrots.")
+        answer = await gateway.http.post("/api/memory/reindex")
+        body = answer.json()
+        assert (answer.status_code, body["status"]) == (200, "ok")
+        assert body["files"] >= 1 and body["chunks"] >= 1 and body["seconds"] >= 0
+        assert await search(gateway, "carrots")
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_search_needs_a_key(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        assert (await gateway.client().get("/api/memory/search?q=a")).status_code == 401
+        assert (await gateway.client().post("/api/memory/reindex")).status_code == 401
