@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from datetime import timedelta
@@ -25,6 +26,8 @@ logger = logging.getLogger(__name__)
 LEFT_ALONE = timedelta(minutes=30)
 """A session that was silent for so long is looked at when its user goes on elsewhere; going to and fro must not cost a call each time."""
 MOST_LEFT = 3
+FORGOTTEN = timedelta(days=30)
+REVIEWED_ROWS = 1_000
 
 
 class Aftermath:
@@ -71,8 +74,10 @@ class Aftermath:
 
     async def _review_due(self, turn: Turn) -> None:
         config, user_id, is_admin = turn.config, turn.user_id, turn.request.is_admin
-        before = self._clock.now() - LEFT_ALONE
-        left = await self._database.read(review_store.list_left, user_id, turn.session_id, before, MOST_LEFT)
+        now = self._clock.now()
+        left = await self._database.read(
+            review_store.list_left, user_id, turn.session_id, now - FORGOTTEN, now - LEFT_ALONE, MOST_LEFT
+        )
         count = await self._database.read(review_store.count_unreviewed, turn.session_id)
         if count >= config.memory.nudge_interval:
             left.insert(0, (turn.session_id, count))
@@ -85,7 +90,7 @@ class Aftermath:
             return
         self._busy.add(subject.session_id)
         try:
-            rows = await self._database.read(sessions.list_messages, subject.session_id)
+            rows = await self._database.read(sessions.list_messages, subject.session_id, REVIEWED_ROWS)
             await self._keeper.keep(subject, [(row.role, row.content) for row in rows])
             # Also after a failure: a provider that is down must not be asked after each message. Not after a shutdown.
             await self._database.run(review_store.mark_reviewed, subject.session_id, count)
@@ -101,7 +106,8 @@ class Aftermath:
             rows = await self._database.read(sessions.list_messages, session_id)
             writer = Writer(user_id, is_admin or not has_own_memory(user_id), "export", session_id)
             try:
-                await self._memory.write(writer, transcripts.export_name(session), transcripts.export(session, rows))
+                text = await asyncio.to_thread(transcripts.export, session, rows)
+                await self._memory.write(writer, transcripts.export_name(session), text)
             except StarpodError as error:
                 logger.warning("a closed session could not be written to the memory folder: %s", error)
         count = await self._database.read(review_store.count_unreviewed, session_id)

@@ -26,13 +26,14 @@ def mark_reviewed(connection: peewee.Database, session_id: str, count: int) -> N
 
 
 def list_left(
-    connection: peewee.Database, user_id: str, session_id: str, before: datetime, limit: int
+    connection: peewee.Database, user_id: str, session_id: str, after: datetime, before: datetime, limit: int
 ) -> list[tuple[str, int]]:
-    """(id, messages not looked at) of the user's other sessions that nobody wrote to since `before`, the newest first."""
+    """(id, messages not looked at) of the user's other sessions, last written to between `after` and `before`, newest first."""
     rows = connection.execute_sql(
         "SELECT id, message_count - reviewed_count FROM session_metadata WHERE user_id = ? AND is_archived = 0 AND id <> ? "
-        "AND message_count > reviewed_count AND last_message_at < ? AND deleted_at IS NULL AND triggered_by IS NULL "
+        "AND message_count > reviewed_count AND last_message_at > ? AND last_message_at < ? "
+        "AND deleted_at IS NULL AND triggered_by IS NULL "
         "ORDER BY last_message_at DESC LIMIT ?",
-        (user_id, session_id, format_time(before), limit),
+        (user_id, session_id, format_time(after), format_time(before), limit),
     )
     return [(str(row[0]), int(row[1])) for row in rows.fetchall()]

@@ -32,7 +32,12 @@ def _head(path: Path, cap: int) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return ""
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return ""
-        return file.read(cap).decode("utf-8-sig", errors="ignore").strip()
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(cap).decode("utf-8-sig", errors="ignore").strip()
+    except OSError:
+        return ""
+    finally:
+        os.close(descriptor)

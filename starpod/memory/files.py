@@ -23,6 +23,7 @@ from starpod.memory.places import (
     USER_FILES,
     Place,
     has_own_memory,
+    identify,
     locate,
     require_writable,
     user_folder,
@@ -117,6 +118,12 @@ class MemoryFiles:
             if raw is not None and known != hash_of(raw):
                 await self._record(place, raw, None, None)
 
+    async def observe_path(self, path: Path) -> None:
+        """`observe` for a file that was seen to change on disk; anything that is no memory file is passed over."""
+        found = await asyncio.to_thread(identify, self._paths, path)
+        if found is not None:
+            await self.observe(*found)
+
     def local_now(self) -> datetime:
         """The present time where the people are."""
         from zoneinfo import ZoneInfo
@@ -134,7 +141,7 @@ class MemoryFiles:
         expected_hash: str | None = None,
         heading: str = "",
     ) -> Written:
-        data = content if isinstance(content, bytes) else _checked(content, writer)
+        data = content if isinstance(content, bytes) else await asyncio.to_thread(_checked, content, writer)
         place = await asyncio.to_thread(locate, self._paths, name, writer.user_id)
         require_writable(place, is_admin=writer.is_admin)
         work = self._change_locked(writer, place, data, append, expected_hash, heading)
@@ -264,7 +271,7 @@ def _load(place: Place) -> bytes | None:
         return None
     except OSError as error:
         raise Conflict(f"{place.name} cannot be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         info = os.fstat(descriptor)
         if not stat.S_ISREG(info.st_mode):
             raise Conflict(f"{place.name} is no ordinary file")
@@ -272,7 +279,10 @@ def _load(place: Place) -> bytes | None:
             raise Conflict(
                 f"{place.name} is too large to be read here: {info.st_size} bytes, {READ_BYTES} are possible"
             )
-        return file.read(READ_BYTES)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(READ_BYTES)
+    finally:
+        os.close(descriptor)
 
 
 def _store(place: Place, content: bytes) -> None:

@@ -58,6 +58,25 @@ def locate(paths: Paths, name: str, user_id: str) -> Place:
     return place
 
 
+def identify(paths: Paths, path: Path) -> tuple[str, str] | None:
+    """(user id, name) by which `locate` finds this path; None for what is no memory file."""
+    candidates = [(NOBODY, paths.config_dir)]
+    if path.is_relative_to(paths.users_dir):
+        user_id = path.relative_to(paths.users_dir).parts[0]
+        candidates = [(user_id, paths.users_dir / user_id)]
+    elif not path.is_relative_to(paths.config_dir):
+        candidates = [("cron", paths.agent_home)]
+    for user_id, base in candidates:
+        if path.is_relative_to(base):
+            name = path.relative_to(base).as_posix()
+            try:
+                place = locate(paths, name, user_id)
+            except InvalidInput:
+                return None
+            return (user_id, name) if place.path == path.resolve() else None
+    return None
+
+
 def require_writable(place: Place, *, is_admin: bool) -> None:
     """Forbidden for the agent's own files unless an admin, or the agent by itself, writes."""
     if place.owner is None and not is_admin:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -172,3 +173,50 @@ async def test_the_model_writes_and_reads_memory(tmp_path: Path) -> None:
         assert version["session_id"] == frames[0]["session_id"]
         assert version["turn_id"] == frames[0]["turn_id"]
         assert version["user_id"] == user.id
+
+
+@pytest.mark.gen_test
+async def test_an_edit_by_hand_is_part_of_the_history_and_old_versions_go(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        memory = gateway.state.memory
+        changed: list[Path] = []
+        memory.on_change = changed.append
+        writer = Writer("ann", False, "tool")
+        await memory.write(writer, "MEMORY.md", "one\n")
+        path = gateway.state.paths.users_dir / "ann" / "MEMORY.md"
+        path.write_text("by hand\n")
+        await memory.observe_path(path)
+        await memory.observe_path(path)
+        history = await memory.history("ann", "MEMORY.md", is_admin=False)
+        assert [(version.origin, version.user_id) for version in history] == [("hand", None), ("tool", "ann")]
+        path.write_text("by hand again\n")  # seen only when it is written over
+        await memory.write(writer, "MEMORY.md", "two\n")
+        history = await memory.history("ann", "MEMORY.md", is_admin=False)
+        assert [version.origin for version in history] == ["tool", "hand", "hand", "tool"]
+        assert changed == [path, path]
+        for number in range(120):
+            await memory.write(writer, "MEMORY.md", f"{number}\n")
+        kept = await memory.history("ann", "MEMORY.md", is_admin=False, limit=200)
+        assert len(kept) == 100
+        assert await memory.content_of("ann", "MEMORY.md", kept[-1].version, is_admin=False) == "20\n"
+
+
+@pytest.mark.gen_test
+async def test_odd_files_put_there_by_hand(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        user, key = await gateway.user()
+        client = gateway.client(key)
+        folder = gateway.state.paths.users_dir / user.id / "memory"
+        folder.mkdir(parents=True)
+        (folder / "bytes.md").write_bytes(b"a\xff\xfe\n")
+        (folder / "folder.md").mkdir()
+        with (folder / "huge.md").open("wb") as file:
+            file.truncate(200 * 1_048_576)
+        os.mkfifo(folder / "pipe.md")
+        assert (await client.get("/api/memory/files?file=memory/bytes.md")).json()["content"].startswith("a")
+        for name in ("folder.md", "huge.md", "pipe.md"):
+            answer = await client.get(f"/api/memory/files?file=memory/{name}")
+            assert answer.status_code == 409, name
+            assert str(tmp_path) not in answer.text
+        await gateway.state.memory.write(Writer(user.id, False, "tool"), "memory/bytes.md", "more", append=True)
+        assert (folder / "bytes.md").read_bytes() == b"a\xff\xfe\nmore"

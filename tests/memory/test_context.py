@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from starpod.memory.context import bootstrap
-from starpod.memory.places import locate
+from starpod.memory.places import identify, locate
 from starpod.memory.transcripts import export, export_name, for_review
 from starpod.paths import Paths, resolve_paths
 from starpod.sessions.types import Message, Session
@@ -72,3 +72,13 @@ def test_the_record_of_a_long_session_fits_into_a_memory_file() -> None:
     assert "beginning is left out" in text
     assert "99 語" in text
     assert len(export_name(session).encode()) < 200
+
+
+def test_a_path_is_known_by_the_name_that_leads_to_it(paths: Paths) -> None:
+    own = paths.users_dir / "ann"
+    assert identify(paths, own / "memory" / "a.md") == ("ann", "memory/a.md")
+    assert identify(paths, paths.config_dir / "SOUL.md") == ("admin", "SOUL.md")
+    assert identify(paths, paths.agent_home / "notes.md") == ("cron", "notes.md")
+    for path in (own / "home" / "x.md", paths.db_dir / "x.md", paths.config_dir / "x.md", paths.instance_root / "x.md"):
+        found = identify(paths, path)
+        assert found is None or locate(paths, found[1], found[0]).path == path
