@@ -51,6 +51,18 @@ def find_all(paths: Paths) -> dict[tuple[str, str], Place]:
     return found
 
 
+def watched(paths: Paths) -> set[Path]:
+    """The folders in which memory files lie or may come to lie. People's homes, skills, databases and instances are none of them."""
+    found = {paths.users_dir, *_folders(paths.config_dir), *_folders(paths.agent_home, _NOT_MEMORY)}
+    try:
+        users = [Path(entry.path) for entry in os.scandir(paths.users_dir) if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        users = []
+    for user in users:
+        found |= {user, *_folders(user / DAILY_FOLDER)}
+    return {folder for folder in found if folder.is_dir()}
+
+
 def place_of(paths: Paths, path: Path) -> Place | None:
     """The memory file that `path` is or would be; None for any other."""
     if path.suffix != ".md" or any(part.startswith(".") for part in path.parts[len(paths.agent_home.parts) :]):
@@ -125,6 +137,20 @@ def _users(paths: Paths) -> Iterator[Place]:
         for path in (*(base / name for name in USER_FILES), *_markdown(base / DAILY_FOLDER)):
             if path.is_file() and (place := place_of(paths, path)) is not None:
                 yield place
+
+
+def _folders(folder: Path, leave_out: frozenset[str] = frozenset(), depth: int = 0) -> Iterator[Path]:
+    """The folder and those below it; hidden ones and links are left out."""
+    yield folder
+    try:
+        entries = list(os.scandir(folder))
+    except OSError:
+        return
+    for entry in entries:
+        if entry.name.startswith(".") or entry.name in leave_out or depth >= MOST_DEPTH:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            yield from _folders(Path(entry.path), depth=depth + 1)
 
 
 def _markdown(folder: Path, leave_out: frozenset[str] = frozenset(), depth: int = 0) -> Iterator[Path]:

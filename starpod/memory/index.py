@@ -54,7 +54,7 @@ class MemoryIndex:
         self._path = paths.db_dir / "memory.db"
         self._database: Database | None = None
         self._tasks = TaskSet("memory-index")
-        self._watch = FolderWatch({paths.agent_home, paths.config_dir}, self.note_changed)
+        self._watch = FolderWatch(lambda: folders.watched(paths), self.note_changed)
         self._is_watching = False
         self._noted: dict[Path, float] = {}
         self._writing = asyncio.Lock()
@@ -175,9 +175,14 @@ class MemoryIndex:
             self._scanned_at = now
             due.append(self._paths.agent_home)
         if due:
-            self._tasks.spawn(self._quietly(self.refresh(due)), name="refresh")
+            self._tasks.spawn(self._quietly(self._refresh_noted(due)), name="refresh")
         elif self._core.generation != self._core_generation:
             self._tasks.spawn(self._quietly(self.refresh_messages()), name="messages")
+
+    async def _refresh_noted(self, due: list[Path]) -> None:
+        if any(path.suffix != ".md" for path in due):
+            await self._watch.follow()
+        await self.refresh(due)
 
     def settings_changed(self) -> None:
         """The sizes of pieces may be others now: what was cut otherwise is cut again at the next beat."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import sys
@@ -22,7 +23,7 @@ from watchdog.events import (
     FileSystemEventHandler,
 )
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 logger = logging.getLogger(__name__)
 
@@ -35,32 +36,52 @@ EVENTS = _ENDED if sys.platform.startswith("linux") else [*_ENDED, FileModifiedE
 
 
 class FolderWatch:
-    """Calls `note(path)` on the loop for every markdown file or folder that changed below the folders."""
+    """Calls `note(path)` on the loop for every markdown file or folder that changed in the folders that `find` names.
 
-    def __init__(self, folders: set[Path], note: Callable[[Path], None]) -> None:
-        self._folders = folders
+    Each is watched by itself: a watch over everything below would also follow what people build in their homes.
+    """
+
+    def __init__(self, find: Callable[[], set[Path]], note: Callable[[Path], None]) -> None:
+        self._find = find
         self._note = note
         self._observer: BaseObserver | None = None
+        self._watches: dict[Path, ObservedWatch] = {}
+        self._handler: _Handler | None = None
 
     async def start(self) -> bool:
         """Begin to watch; False when the system cannot."""
         observer = Observer()
-        handler = _Handler(asyncio.get_running_loop(), self._note)
-
-        def begin() -> None:
-            for folder in sorted(self._folders):
-                if folder.is_dir():
-                    observer.schedule(handler, str(folder), recursive=True, event_filter=EVENTS)
-            observer.start()
+        self._handler = _Handler(asyncio.get_running_loop(), self._note)
 
         try:
-            # Every folder below gets a watch of its own, which takes its time.
-            await asyncio.to_thread(begin)
+            await asyncio.to_thread(self._adjust, observer)
+            await asyncio.to_thread(observer.start)
         except OSError as error:
             logger.warning("cannot watch the memory files (%s): edits by hand are found a minute later", error.strerror)
             return False
         self._observer = observer
         return True
+
+    async def follow(self) -> None:
+        """Watch folders that are new, forget those that are gone."""
+        if self._observer is not None:
+            try:
+                await asyncio.to_thread(self._adjust, self._observer)
+            except OSError as error:
+                logger.warning("cannot watch a new folder of memory files (%s)", error.strerror)
+
+    def _adjust(self, observer: BaseObserver) -> None:
+        assert self._handler is not None
+        wanted = self._find()
+        for folder in sorted(self._watches.keys() - wanted):
+            watch = self._watches.pop(folder)
+            with contextlib.suppress(KeyError, OSError):
+                observer.unschedule(watch)
+        for folder in sorted(wanted - self._watches.keys()):
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                self._watches[folder] = observer.schedule(
+                    self._handler, str(folder), recursive=False, event_filter=EVENTS
+                )
 
     async def close(self) -> None:
         """Stop watching."""

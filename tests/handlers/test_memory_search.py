@@ -147,3 +147,24 @@ async def test_a_search_needs_a_key(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         assert (await gateway.client().get("/api/memory/search?q=a")).status_code == 401
         assert (await gateway.client().post("/api/memory/reindex")).status_code == 401
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_folders_that_come_later_are_watched_and_peoples_homes_are_not(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        user, key = await gateway.user()
+        await gateway.state.memory_index.ready()
+        put(gateway, "memory/2026-03-05.md", "The plumber came.", user.id)
+        await until_found(gateway, "plumber", key)
+        put(gateway, "memory/trips/lisbon.md", "Tickets for the tram.", user.id)
+        await until_found(gateway, "tram", key)
+        put(gateway, "notes/deep/garden.md", "Water the tomatoes.")
+        await until_found(gateway, "tomatoes")
+        put(gateway, "home/project/README.md", "Build the submarine.", user.id)
+        put(gateway, "memory/trips/porto.md", "A cellar of wine.", user.id)
+        await until_found(gateway, "cellar", key)
+        assert await search(gateway, "submarine", key) == []
+        (gateway.state.paths.users_dir / user.id / "memory" / "trips" / "lisbon.md").unlink()
+        async with asyncio.timeout(TIMEOUT_S):
+            while await search(gateway, "tram", key):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
