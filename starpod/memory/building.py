@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from starpod.db.database import Database
@@ -19,9 +19,9 @@ from starpod.paths import Paths
 logger = logging.getLogger(__name__)
 
 MESSAGES_AT_ONCE = 200
-FILES_AT_ONCE = 50
-MANY_FILES = 300
-"""From so many new files on, words are counted once at the end."""
+BYTES_AT_ONCE = 4_000_000
+MANY_BYTES = 500_000
+"""From so much text on, words are counted once at the end."""
 LARGEST_MESSAGE_CHARS = 200_000
 
 
@@ -50,11 +50,11 @@ class Builder:
     async def build(self) -> None:
         """Fill an empty file with everything."""
         await self._database.run(store.create)
-        await self._database.read(store.bulk_mode)
+        await self._database.run(store.bulk_mode)
         await self._database.run(store.set_setting, "cutting", self._cutting.key)
         places = await asyncio.to_thread(folders.find_all, self._paths)
-        await self._put_files(list(places.values()), fresh=True, known={})
-        await self.add_messages(fresh=True)
+        await self._put_files(list(places.values()), learn=False, known={})
+        await self.add_messages(learn=False)
         await self._database.run(store.finish_bulk)
 
     async def sync(self, paths: Sequence[Path] | None) -> int:
@@ -72,10 +72,10 @@ class Builder:
         for place in gone:
             await self._database.run(store.delete_file, place.owner, place.source)
         return len(gone) + await self._put_files(
-            [place for place in places if place not in gone], fresh=False, known=known
+            [place for place in places if place not in gone], learn=True, known=known
         )
 
-    async def add_messages(self, *, fresh: bool = False) -> int:
+    async def add_messages(self, *, learn: bool = True) -> int:
         """Take in the messages behind the last one known; returns how many."""
         count = 0
         while True:
@@ -84,7 +84,7 @@ class Builder:
             if not batch:
                 return count
             prepared = await asyncio.to_thread(self._cut_messages, batch)
-            await self._database.run(store.put_messages, prepared, fresh=fresh)
+            await self._database.run(store.put_messages, prepared, learn=learn)
             count += len(batch)
 
     async def forget_deleted_sessions(self) -> int:
@@ -102,36 +102,42 @@ class Builder:
         gone = [key for key in known if key not in places]
         for owner, source in gone:
             await self._database.run(store.delete_file, owner, source)
-        is_first = not known and len(places) >= MANY_FILES
         if anew:
             known = {}
-        changed = await self._put_files(list(places.values()), fresh=is_first, known=known)
-        if is_first:
+        new = [place for place in places.values() if (place.owner, place.source) not in known]
+        is_much = await asyncio.to_thread(_is_much, new)
+        changed = await self._put_files(list(places.values()), learn=not is_much, known=known)
+        if is_much:
             await self._database.run(store.count_terms)
         return len(gone) + changed
 
     async def _known(self) -> dict[tuple[str, str], FileState]:
         return {(state.owner, state.source): state for state in await self._database.read(store.file_states)}
 
-    async def _put_files(self, places: Sequence[Place], *, fresh: bool, known: dict[tuple[str, str], FileState]) -> int:
+    async def _put_files(self, places: Sequence[Place], *, learn: bool, known: dict[tuple[str, str], FileState]) -> int:
         changed = 0
-        waiting = iter(places)
-        while batch := list(islice(waiting, FILES_AT_ONCE)):
-            work = await asyncio.to_thread(self._prepare, batch, known)
+        waiting = deque(places)
+        while waiting:
+            work = await asyncio.to_thread(self._prepare, waiting, known)
             for state, pieces in work:
                 if pieces is None:
                     await self._database.run(store.touch_file, state)
                 else:
-                    await self._database.run(store.put_file, state, pieces, fresh=fresh)
+                    await self._database.run(store.put_file, state, pieces, learn=learn)
                     changed += 1
         return changed
 
     def _prepare(
-        self, places: Iterable[Place], known: dict[tuple[str, str], FileState]
+        self, waiting: deque[Place], known: dict[tuple[str, str], FileState]
     ) -> list[tuple[FileState, list[tuple[str, Chunk]] | None]]:
-        """The files that are new or changed with their pieces; None instead when only the time of a file is another."""
+        """The files that are new or changed with their pieces; None instead when only the time of a file is another.
+
+        Takes from `waiting` what makes a few megabytes, so that little stands in memory at a time.
+        """
         found: list[tuple[FileState, list[tuple[str, Chunk]] | None]] = []
-        for place in places:
+        read_bytes = 0
+        while waiting and read_bytes < BYTES_AT_ONCE:
+            place = waiting.popleft()
             old = known.get((place.owner, place.source))
             if old is not None and folders.stamp(place) == (old.mtime_ns, old.size_bytes):
                 continue
@@ -142,6 +148,7 @@ class Builder:
                 continue
             if file is None:
                 continue
+            read_bytes += min(file.size_bytes, folders.MOST_BYTES)
             state = FileState(place.owner, place.source, file.mtime_ns, file.size_bytes, file.digest)
             if old is not None and old.digest == file.digest:
                 found.append((state, None))
@@ -158,6 +165,16 @@ class Builder:
     def _cut(self, text: str, title: str, day: str) -> list[tuple[str, Chunk]]:
         pieces = chunks.cut(text, size=self._cutting.size, overlap=self._cutting.overlap, title=_words(title), day=day)
         return [(_digest(piece), piece) for piece in pieces]
+
+
+def _is_much(places: Iterable[Place]) -> bool:
+    """Whether these files hold so much text that counting all words at the end is cheaper than piece by piece."""
+    total = 0
+    for place in places:
+        total += min((folders.stamp(place) or (0, 0))[1], folders.MOST_BYTES)
+        if total >= MANY_BYTES:
+            return True
+    return False
 
 
 def _words(name: str) -> str:

@@ -126,16 +126,16 @@ class MemoryIndex:
                     mmr_lambda=settings.mmr_lambda,
                 )
                 if not extra:
-                    return sought, scale.order(candidates, 2 * limit)
+                    return sought, scale.order(candidates, limit)
                 candidates += [each for each in extra if each.id not in known]
-                return sought, scale.fused(candidates, [each.id for each in extra], 2 * limit, RANK_CONSTANT)
+                return sought, scale.fused(candidates, [each.id for each in extra], limit, RANK_CONSTANT)
 
             sought, weighed = await database.read(find)
         finally:
             self._searches -= 1
             if not self._searches:
                 self._idle.set()
-        return [_hit(each, sought.slots) for each in await self._living(weighed)][:limit]
+        return [_hit(each, sought.slots) for each in await self._living(weighed)]
 
     def note_changed(self, path: Path) -> None:
         """A file or folder has changed: it is looked at within a second or two. Call it on the loop."""

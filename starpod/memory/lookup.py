@@ -98,9 +98,8 @@ def _akin(connection: store.Connection, word: str, stem: str, *, has_own: bool) 
 def _spelled_like(connection: store.Connection, stem: str) -> list[tuple[str, int]]:
     """Candidates for a misspelt stem. Swapped letters break up to four pieces of three, so their right order is tried as well."""
     found = dict(store.stems_like(connection, stem, 60))
-    for place in range(len(stem) - 1):
-        swapped = stem[:place] + stem[place + 1] + stem[place] + stem[place + 2 :]
-        found.update(store.frequencies(connection, [swapped]))
+    swapped = [stem[:at] + stem[at + 1] + stem[at] + stem[at + 2 :] for at in range(len(stem) - 1)]
+    found.update(store.frequencies(connection, swapped))
     return list(found.items())
 
 

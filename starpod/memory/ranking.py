@@ -66,11 +66,12 @@ class Scale:
         self._mmr_lambda = mmr_lambda
         self._by_stem: dict[str, list[tuple[int, float]]] = {}
         for place, slot in enumerate(self._slots):
-            if not slot.is_gram:
+            # Words without meaning are left to the lists of candidates: they would match in every line.
+            if slot.is_content and not slot.is_gram:
                 for variant in slot.variants:
                     self._by_stem.setdefault(variant.stem, []).append((place, variant.weight))
         self._pattern = _beginnings(self._by_stem)
-        self._total = sum(slot.rarity for slot in self._slots) or 1.0
+        self._total = sum(slot.rarity for slot in self._slots if slot.is_content) or 1.0
         self._found: dict[str, list[tuple[int, float]]] = {}
 
     def order(self, candidates: Sequence[Candidate], limit: int) -> list[Weighed]:
@@ -201,10 +202,8 @@ def _likeness(one: Weighed, other: Weighed, bags: Mapping[int, frozenset[str]]) 
 
 
 def _beginnings(stems: Mapping[str, object]) -> re.Pattern[str] | None:
-    """Finds the words that can have one of these stems: a stemmer changes little but the end of a word."""
-    heads = {stem if len(stem) < 4 else stem[:-1] for stem in stems}
-    # A short stem may stand for a word that is spelt otherwise at its end: "di" for "die", "dy" for "dying".
-    heads = {head[:2] if len(head) <= 3 and head.isalpha() else head for head in heads}
+    """Finds the words that can have one of these stems: a stemmer changes little but the end of a word (tries, try: tri)."""
+    heads = {stem[:-1] if len(stem) >= 4 or stem[-1:] in "iy" else stem for stem in stems} - {""}
     if not heads:
         return None
     return re.compile(rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, heads), key=len, reverse=True))})\w*")

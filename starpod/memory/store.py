@@ -40,7 +40,7 @@ _STATEMENTS = (
 _CANDIDATE = (
     "SELECT chunk.id, owner.name, source.kind, source.name, chunk.text, chunk.context, chunk.line_start, chunk.line_end, chunk.date, "
     "chunk.message_id, chunk.role, chunk.digest FROM chunk JOIN source ON source.id = chunk.source_id "
-    "JOIN owner ON owner.id = source.owner_id WHERE chunk.id = ?"
+    "JOIN owner ON owner.id = source.owner_id WHERE chunk.id IN ("
 )
 
 
@@ -59,9 +59,7 @@ def is_current(connection: Connection) -> bool:
 
 
 def bulk_mode(connection: Connection) -> None:
-    """For a file that nobody reads yet and that is thrown away when building it fails."""
-    connection.execute_sql("PRAGMA synchronous = OFF")
-    connection.execute_sql("PRAGMA cache_size = -64000")
+    """Hold more in memory before it is written and merged."""
     connection.execute_sql("INSERT INTO words (words, rank) VALUES ('hashsize', 16777216)")
 
 
@@ -113,19 +111,18 @@ def touch_file(connection: Connection, state: FileState) -> None:
     _source_id(connection, Scope(state.owner, "file"), state.source, state)
 
 
-def put_file(connection: Connection, state: FileState, chunks: Sequence[tuple[str, Chunk]], *, fresh: bool) -> int:
+def put_file(connection: Connection, state: FileState, chunks: Sequence[tuple[str, Chunk]], *, learn: bool) -> int:
     """Bring the index in line with a file's chunks (each with its digest): only those that changed are written. Returns how many.
 
-    `fresh` skips the counting of words, which a bulk load does at its end.
+    Without `learn` their words are not counted: who loads much calls `count_terms` at the end.
     """
     scope = Scope(state.owner, "file")
     source_id = _source_id(connection, scope, state.source, state)
     old: dict[str, list[tuple[int, int, int]]] = {}
-    if not fresh:
-        for chunk_id, digest, first, last in connection.execute_sql(
-            "SELECT id, digest, line_start, line_end FROM chunk WHERE source_id = ? ORDER BY id", (source_id,)
-        ):
-            old.setdefault(digest, []).append((chunk_id, first, last))
+    for chunk_id, digest, first, last in connection.execute_sql(
+        "SELECT id, digest, line_start, line_end FROM chunk WHERE source_id = ? ORDER BY id", (source_id,)
+    ):
+        old.setdefault(digest, []).append((chunk_id, first, last))
     added: list[tuple[str, Chunk]] = []
     for digest, chunk in chunks:
         if known := old.get(digest):
@@ -138,7 +135,7 @@ def put_file(connection: Connection, state: FileState, chunks: Sequence[tuple[st
         else:
             added.append((digest, chunk))
     _delete(connection, [each[0] for left in old.values() for each in left])
-    _insert(connection, source_id, scope, [(None, None, digest, chunk) for digest, chunk in added], fresh=fresh)
+    _insert(connection, source_id, scope, [(None, None, digest, chunk) for digest, chunk in added], learn=learn)
     return len(added)
 
 
@@ -153,14 +150,14 @@ def delete_file(connection: Connection, owner: str, source: str) -> None:
 
 
 def put_messages(
-    connection: Connection, messages: Sequence[tuple[SessionMessage, Sequence[tuple[str, Chunk]]]], *, fresh: bool
+    connection: Connection, messages: Sequence[tuple[SessionMessage, Sequence[tuple[str, Chunk]]]], *, learn: bool
 ) -> None:
     """Add messages, each with its chunks, and remember how far we got."""
     for message, chunks in messages:
         scope = Scope(message.owner, "message")
         source_id = _source_id(connection, scope, message.session_id, None)
         rows = [(message.id, message.role, digest, chunk) for digest, chunk in chunks]
-        _insert(connection, source_id, scope, rows, fresh=fresh)
+        _insert(connection, source_id, scope, rows, learn=learn)
     if messages:
         set_setting(connection, "last_message", str(messages[-1][0].id))
 
@@ -178,12 +175,10 @@ def delete_session(connection: Connection, session_id: str) -> None:
 
 def frequencies(connection: Connection, stems: Sequence[str]) -> dict[str, int]:
     """How many chunks hold each stem; those that none holds are left out."""
-    found = {}
-    for stem in stems:
-        row = connection.execute_sql("SELECT frequency FROM term WHERE stem = ?", (stem,)).fetchone()
-        if row is not None and row[0] > 0:
-            found[stem] = int(row[0])
-    return found
+    rows = connection.execute_sql(
+        f"SELECT stem, frequency FROM term WHERE frequency > 0 AND stem IN ({_places(stems)})", tuple(stems)
+    )
+    return {row[0]: int(row[1]) for row in rows}
 
 
 def stems_from(connection: Connection, prefix: str, limit: int) -> list[tuple[str, int]]:
@@ -208,10 +203,10 @@ def stems_like(connection: Connection, word: str, limit: int) -> list[tuple[str,
         ):
             shared[row[0]] = shared.get(row[0], 0) + 1
     best = sorted(shared, key=lambda number: -shared[number])[:limit]
-    rows = (
-        connection.execute_sql("SELECT stem, frequency FROM term WHERE id = ?", (number,)).fetchone() for number in best
+    rows = connection.execute_sql(
+        f"SELECT stem, frequency FROM term WHERE frequency > 0 AND id IN ({_places(best)})", tuple(best)
     )
-    return [(row[0], int(row[1])) for row in rows if row is not None and row[1] > 0]
+    return [(row[0], int(row[1])) for row in rows]
 
 
 def ranges(connection: Connection, scopes: Iterable[Scope]) -> list[tuple[int, int]]:
@@ -264,12 +259,10 @@ def within_days(
 
 def candidates(connection: Connection, numbers: Iterable[int]) -> list[Candidate]:
     """The chunks of these numbers, in order; those that are gone are left out."""
-    found = []
-    for number in numbers:
-        row = connection.execute_sql(_CANDIDATE, (number,)).fetchone()
-        if row is not None:
-            found.append(Candidate(row[0], row[1], KINDS[row[2]], *row[3:]))
-    return found
+    wanted = list(numbers)
+    rows = connection.execute_sql(f"{_CANDIDATE}{_places(wanted)})", tuple(wanted))
+    found = {row[0]: Candidate(row[0], row[1], KINDS[row[2]], *row[3:]) for row in rows}
+    return [found[number] for number in wanted if number in found]
 
 
 def numbers_of(connection: Connection, keys: Iterable[tuple[str, str]]) -> list[int]:
@@ -317,6 +310,10 @@ def _filtered(where: str, values: list[Any], filters: Filters) -> tuple[str, lis
     return where, values
 
 
+def _places(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))
+
+
 def _low(owner_id: int, kind: Kind) -> int:
     return int((owner_id * 2 + KINDS.index(kind)) * _SPAN)
 
@@ -344,7 +341,7 @@ def _insert(
     scope: Scope,
     rows: Sequence[tuple[int | None, str | None, str, Chunk]],
     *,
-    fresh: bool,
+    learn: bool,
 ) -> None:
     if not rows:
         return
@@ -363,7 +360,7 @@ def _insert(
             "INSERT INTO words (rowid, text, context, grams) VALUES (?, ?, ?, ?)",
             (number, *_indexed(chunk.text, chunk.context)),
         )
-        if not fresh:
+        if learn:
             _learn(connection, chunk)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench import costs as cost_reports
+from tests.bench import memory_search as speed
 from tests.bench import retrieval as recall
 from tests.bench.processes import Bench, Target, fetch, free_port, put, wait_for_health
 from tests.bench.report import Figure
@@ -241,6 +242,11 @@ def retrieval(servers: Servers, plan: Plan) -> list[Figure]:
     return recall.figures()
 
 
+def memory_search(servers: Servers, plan: Plan) -> list[Figure]:
+    """The memory index by itself: build, search, change, restart."""
+    return speed.figures(quick=plan.quick, long=plan.long)
+
+
 CASES: dict[str, Case] = {
     "start": start,
     "sessions": sessions,
@@ -251,4 +257,5 @@ CASES: dict[str, Case] = {
     "memory": memory,
     "costs": costs,
     "retrieval": retrieval,
+    "memory-search": memory_search,
 }

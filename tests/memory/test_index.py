@@ -1,0 +1,210 @@
+"""The index over real files: what it takes in, what it leaves alone, and what it survives."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from starpod.db.database import Database
+from starpod.db.migrate import migrate
+from starpod.errors import Unavailable
+from starpod.memory.index import MemoryIndex
+from starpod.memory.types import Hit
+from starpod.server import prepare
+from tests.fakes import FakeClock
+
+
+class Memory:
+    """An index on an agent folder, and files for it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.paths, loaded = prepare(folder, {})
+        self.core = Database(self.paths.core_db)
+        migrate(self.core)
+        self.index = MemoryIndex(self.core, self.paths, lambda: loaded.config, FakeClock())
+
+    def put(self, name: str, text: str | bytes, user_id: str | None = "ann") -> Path:
+        path = (self.paths.agent_home if user_id is None else self.paths.users_dir / user_id) / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
+        return path
+
+    async def find(self, text: str, **given: str) -> list[Hit]:
+        return await self.index.search(text, user_id="ann", **given)  # type: ignore[arg-type]
+
+    async def sources(self, text: str, **given: str) -> list[str]:
+        return [hit.source.removeprefix("users/ann/") for hit in await self.find(text, **given)]
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Memory]:
+    memory = Memory(folder)
+    try:
+        await memory.index.open()
+        await memory.index.ready()
+        yield memory
+    finally:
+        await memory.index.close()
+        memory.core.close()
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_forgiving_matches(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("memory/a.md", "The café's boilers were repaired by Zoë Müller. Allergic to peanuts.")
+        memory.put("memory/b.md", "我们去年三月在东京修理了锅炉。お寿司を食べました。")
+        memory.put("memory/c.md", "เมื่อวานเราไปซ่อมหม้อไอน้ำที่กรุงเทพ")
+        await memory.index.refresh()
+        for text in (
+            "cafe",
+            "boiler repairs",
+            "zoe muller",
+            "boilr",
+            "reapired",
+            "boil*",
+            "peanut allergy",
+            '"zoë müller"',
+        ):
+            assert (await memory.sources(text))[:1] == ["memory/a.md"], text
+        for text in ("锅炉", "東京と寿司", "寿司"):
+            assert (await memory.sources(text))[:1] == ["memory/b.md"], text
+        assert (await memory.sources("หม้อไอน้ำ"))[:1] == ["memory/c.md"]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_all_words_stand_above_some_and_newer_above_older(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("memory/some.md", "boiler boiler boiler boiler")
+        memory.put("memory/all.md", "the boiler needs a new valve")
+        memory.put("memory/2026-03-19.md", "the wombat sleeps")
+        memory.put("memory/2025-03-19.md", "the wombat sleeps too")
+        memory.put("MEMORY.md", "a wombat sleeps always")
+        await memory.index.refresh()
+        assert await memory.sources("boiler valve") == ["memory/all.md", "memory/some.md"]
+        found = await memory.sources("wombat")
+        assert found.index("memory/2026-03-19.md") < found.index("memory/2025-03-19.md")
+        assert (await memory.sources("wombat in March 2025"))[0] == "memory/2025-03-19.md"
+        assert await memory.sources("wombat", since="2026-01-01", until="2026-12-31") == ["memory/2026-03-19.md"]
+        assert await memory.sources("wombat", source="users/ann/MEMORY.md") == ["MEMORY.md"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_odd_files(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with opened(tmp_path) as memory:
+        (tmp_path / "outside.md").write_text("the secret ocelot")
+        memory.put("memory/line.md", "x" * 500_000 + " narwhal " + "y" * 500_000)
+        memory.put("memory/bytes.md", b"\xff\xfe broken \xc3\x28 pangolin".replace(b"\xff\xfe", b"\xff\xff"))
+        memory.put("memory/nul.md", b"before\0after lemur")
+        big = memory.put("memory/big.md", "the axolotl stands first\n")
+        os.truncate(big, 200 * 1_048_576)
+        link = memory.paths.users_dir / "ann" / "memory" / "link.md"
+        link.symlink_to(tmp_path / "outside.md")
+        (link.parent / "folder").symlink_to(tmp_path, target_is_directory=True)
+        (link.parent / "loop.md").symlink_to(link.parent / "loop.md")
+        os.mkfifo(link.parent / "pipe.md")
+        (link.parent / "dangling.md").symlink_to(link.parent / "nowhere.md")
+        await memory.index.refresh()
+        assert await memory.sources("narwhal") == ["memory/line.md"]
+        assert await memory.sources("pangolin") == ["memory/bytes.md"]
+        assert await memory.sources("lemur") == ["memory/nul.md"]
+        assert await memory.sources("axolotl") == ["memory/big.md"]
+        assert await memory.sources("ocelot") == []
+        assert "only its first 16 MB can be found" in caplog.text
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_only_changed_pieces_are_written_and_lines_stay_true(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        path = memory.put("memory/log.md", "".join(f"- entry {number} about otters\n" for number in range(300)))
+        await memory.index.refresh()
+        before = set(await memory.index.keys())
+        path.write_text(path.read_text() + "- a late capybara\n")
+        await memory.index.refresh([path])
+        after = set(await memory.index.keys())
+        assert len(before - after) <= 1 and len(after - before) <= 2
+        (hit, *_) = await memory.find("capybara")
+        lines = path.read_text().split("\n")
+        assert hit.text == "\n".join(lines[hit.line_start - 1 : hit.line_end])
+        path.unlink()
+        await memory.index.refresh([path])
+        assert await memory.sources("capybara") == []
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_restart_reads_nothing_anew(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        path = memory.put("memory/log.md", "the first ibex")
+        await memory.index.refresh()
+        # The same size and time: whoever reads the file again would find the other word.
+        found = path.stat()
+        path.write_text("the first okap")
+        os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    async with opened(tmp_path) as memory:
+        assert await memory.sources("ibex") == ["memory/log.md"]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_damaged_index_is_built_anew(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("memory/log.md", "the first ibex")
+    (memory.paths.db_dir / "memory.db").write_bytes(b"no database " * 1_000)
+    async with opened(tmp_path) as memory:
+        assert await memory.sources("ibex") == ["memory/log.md"]
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_searches_go_on_while_the_index_is_rebuilt(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        for number in range(200):
+            memory.put(f"memory/{number}.md", f"the ibex of hill {number}\n" * 200)
+        await memory.index.refresh()
+        rebuild = asyncio.ensure_future(memory.index.reindex())
+        searches = 0
+        while not rebuild.done():
+            assert await memory.find("ibex")
+            searches += 1
+        assert (await rebuild).files >= 200
+        assert searches > 1
+        assert await memory.find("ibex")
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_full_disk_leaves_the_old_index(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("memory/log.md", "the first ibex")
+        await memory.index.refresh()
+        memory.put("memory/much.md", "".join(f"word{number} " for number in range(200_000)))
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+        try:
+            with pytest.raises(Unavailable):
+                await memory.index.reindex()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert await memory.sources("ibex") == ["memory/log.md"]
+        assert not (memory.paths.db_dir / "memory.db.rebuild").exists()
+        assert (await memory.index.reindex()).files >= 2
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_second_ranking_is_fused(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("memory/a.md", "the boiler")
+        memory.put("memory/b.md", "the thing that heats water")
+        memory.put("memory/c.md", "a secret of bob's", "bob")
+        await memory.index.refresh()
+
+        class ByMeaning:
+            async def rank(self, text: str, owners: object, limit: int) -> list[tuple[str, str]]:
+                keys = await memory.index.keys()
+                texts = await memory.index.texts(keys)
+                return [key for key in keys if "heats" in texts[key] or "secret" in texts[key]]
+
+        memory.index.ranker = ByMeaning()
+        assert set(await memory.sources("boiler")) == {"memory/a.md", "memory/b.md"}
