@@ -94,6 +94,8 @@ def reply(message: str, situation: Situation) -> Say | Call:
     for pattern, answer in _PATTERNS:
         if match := pattern.fullmatch(plain):
             return _possible(answer(match, situation), situation)
+    if not has_files and "MemorySearch" in situation.tools and _QUESTION.match(text):
+        return Call("MemorySearch", {"query": text[:500]}, lambda result: _answer_from_memory(result, text))
     return Say(f"{_FILES_ONLY} {UNKNOWN}" if has_files else UNKNOWN, understood=False)
 
 
@@ -183,6 +185,26 @@ def _grep(pattern: str, path: str, subject: str) -> Call:
         )
 
     return Call("Grep", arguments, render)
+
+
+_QUESTION = re.compile(
+    r"(?:who|whose|what|which|when|where|why|how|is|are|was|were|do|does|did|has|have|had|will)\b|[^?]*\?\s*$",
+    re.IGNORECASE,
+)
+
+
+def _answer_from_memory(result: Result, question: str) -> str:
+    """What the memory holds on a question that no pattern knows. The question itself, found in a conversation, is no answer."""
+    try:
+        items = json.loads(result.text)
+        asked = " ".join(question.split()).casefold()
+        kept = [item for item in items if " ".join(str(item["text"]).split()).casefold() != asked][:3]
+    except (ValueError, TypeError, KeyError):
+        return UNKNOWN
+    if result.failed or not kept:
+        return UNKNOWN
+    found = _render_memories(Result(json.dumps(kept), failed=False), " ".join(question.split())[:200])
+    return f"{found}\n\nI am not a language model: these are the places that fit best, word for word."
 
 
 def _render_memories(result: Result, subject: str) -> str:

@@ -49,7 +49,8 @@ def migrate(database: Database, steps: Mapping[int, Migration] | None = None) ->
         _copy_aside(database.path, due[0])
     for number in due:
         database.run_here(_apply, number, steps[number])
-        logger.info("database %s is now at schema %d", database.path.name, number)
+    if due:
+        logger.info("database %s is now at schema %d", database.path.name, due[-1])
     return due
 
 
