@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from starpod.memory.places import AGENT_FILES, DAILY_FOLDER, USER_FILES
+from starpod.memory.places import AGENT_FILES
 from starpod.memory.types import AGENT
 from starpod.paths import Paths
 
@@ -21,6 +21,8 @@ MOST_BYTES = 16 * 1_048_576
 """Of a larger file only the beginning can be found."""
 MOST_DEPTH = 20
 _NOT_MEMORY = frozenset({"backups", "config", "connectors", "db", "home", "instances", "skills", "users"})
+_NOT_USERS = frozenset({"db", "home", "skills"})
+"""Below a person's folder. What else people put there beside USER.md, MEMORY.md and memory/ can be found, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def watched(paths: Paths) -> set[Path]:
     except OSError:
         users = []
     for user in users:
-        found |= {user, *_folders(user / DAILY_FOLDER)}
+        found |= set(_folders(user, _NOT_USERS))
     return {folder for folder in found if folder.is_dir()}
 
 
@@ -69,7 +71,7 @@ def place_of(paths: Paths, path: Path) -> Place | None:
         return None
     if path.is_relative_to(paths.users_dir):
         user_id, *parts = path.relative_to(paths.users_dir).parts
-        if not parts or not (parts[0] in USER_FILES if len(parts) == 1 else parts[0] == DAILY_FOLDER):
+        if not parts or parts[0] in _NOT_USERS:
             return None
         return Place(user_id, f"users/{user_id}/{'/'.join(parts)}", path, paths.users_dir / user_id)
     if path.is_relative_to(paths.config_dir):
@@ -134,8 +136,8 @@ def _users(paths: Paths) -> Iterator[Place]:
         return
     for folder in folders:
         base = Path(folder.path)
-        for path in (*(base / name for name in USER_FILES), *_markdown(base / DAILY_FOLDER)):
-            if path.is_file() and (place := place_of(paths, path)) is not None:
+        for path in _markdown(base, _NOT_USERS):
+            if (place := place_of(paths, path)) is not None:
                 yield place
 
 

@@ -84,7 +84,8 @@ def _akin(connection: store.Connection, word: str, stem: str, *, has_own: bool) 
     if len(word) >= 3:
         for other, frequency in store.stems_from(connection, word, 8):
             yield other, frequency, _STEM_WEIGHT["prefix"]
-    if len(stem) >= 4:
+    # Among short words nearly every one is near another.
+    if len(stem) >= 5 or len(word) >= 6:
         allowed = 1 if len(stem) < 7 else 2
         near = [
             (distance, other, frequency)

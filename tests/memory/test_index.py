@@ -208,3 +208,24 @@ async def test_a_second_ranking_is_fused(tmp_path: Path) -> None:
 
         memory.index.ranker = ByMeaning()
         assert set(await memory.sources("boiler")) == {"memory/a.md", "memory/b.md"}
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_other_notes_of_a_person_are_found_but_not_what_lies_in_their_home(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("notes/pets.md", "the quokka smiles")
+        memory.put("home/projects/readme.md", "the quokka is code")
+        memory.put("instances/one/notes.md", "the quokka runs", None)
+        memory.put(".hidden/notes.md", "the quokka hides", None)
+        await memory.index.refresh()
+        assert await memory.sources("quokka") == ["notes/pets.md"]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        path = memory.put("memory/brief.md", "the quokka smiles")
+        memory.index.note_changed(path)
+        path.unlink()
+        await memory.index.refresh([path, path.with_name("never.md")])
+        assert await memory.sources("quokka") == []
