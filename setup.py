@@ -63,6 +63,7 @@ setup(
         "httpx2>=2.16,<3",
         "httpcore2>=2.16,<3",
         "trafilatura>=2.3,<3",
+        "lxml_html_clean>=0.4.6,<1",  # justext, which trafilatura uses, needs it and does not say so
         "lxml>=6.1,<7",
         "html2text>=2025.4",
         "argon2-cffi>=25.1,<26",

@@ -195,12 +195,19 @@ def test_without_a_gateway_the_agent_answers_by_itself(tmp_path: Path, capsys: p
     assert "starpod chat" not in capsys.readouterr().out  # nobody has signed up yet, so no key was needed
 
 
+def _heeds_interrupts() -> None:
+    # A test run that was started in the background by a shell ignores them, and its children inherit that.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGINT to send")
 def test_an_interrupt_stops_the_turn(gateway: ScriptedGateway) -> None:
     gateway.messages, gateway.hold = [START, delta("half\n")], True
     command = [sys.executable, "-m", "starpod", "chat", "hi", "--url", gateway.url]
     environ = os.environ | {"PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=_heeds_interrupts
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "half\n"
         process.send_signal(signal.SIGINT)
