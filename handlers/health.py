@@ -19,8 +19,13 @@ class HealthHandler(BaseHandler):
         if self.state.watcher.last_error is not None or self.state.watcher.problems:
             # Anybody may ask here: admins find the reason under /api/settings/status.
             body["config_error"] = "a config file is not usable; see the log"
+        warnings = []
         if self.state.vault.problem is not None:
-            body["warnings"] = ["the vault cannot be used; see the log"]
+            warnings.append("the vault cannot be used; see the log")
+        if self.state.semantic.problem is not None:
+            warnings.append("memory is searched by words alone; see the log")
+        if warnings:
+            body["warnings"] = warnings
         self.send_json(body)
 
 

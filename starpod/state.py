@@ -31,6 +31,7 @@ from starpod.db.migrate import migrate
 from starpod.events import AccessChanged, ConfigReloaded, EventBus
 from starpod.memory.files import MemoryFiles
 from starpod.memory.index import MemoryIndex
+from starpod.memory.semantic import IndexChunks, SemanticIndex
 from starpod.net.frames import Frames
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
@@ -64,6 +65,7 @@ class AppState:
     costs: CostReports
     memory: MemoryFiles
     memory_index: MemoryIndex
+    semantic: SemanticIndex
     budgets: Budgets
     scheduler: Scheduler
     tasks: TaskSet
@@ -113,6 +115,7 @@ class AppState:
         await self.watcher.close()
         await self.scheduler.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
+        await self.semantic.close()
         await self.memory_index.close()
         await self.budgets.close()
         await self.tasks.close()
@@ -148,6 +151,7 @@ class AppState:
         self.agent.settings_changed()
         self.tasks.spawn(self.agent.mcp.apply(), name="mcp-apply")
         self.memory_index.settings_changed()
+        self.semantic.wake()
 
     async def watch_files(self) -> None:
         """Let edits of the other settings files come into force, too."""
@@ -224,6 +228,7 @@ async def open_state(
         costs=CostReports(database, clock, lambda: watcher.config),
         memory=agent.memory,
         memory_index=agent.memory_index,
+        semantic=SemanticIndex(paths.db_dir / "vectors.db", IndexChunks(agent.memory_index), agent.embedders.current),
         budgets=budgets,
         scheduler=Scheduler(
             database,
@@ -245,7 +250,10 @@ async def open_state(
     state.tasks.spawn(state.costs.check(), name="usage-sums")
     await state.watch_files()
     watcher.start()
+    state.memory_index.ranker = state.semantic
+    state.memory_index.on_change = state.semantic.wake
     await state.memory_index.open()
+    state.semantic.wake()
     return state
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from starpod.agent import provider_clients, provider_errors
 from starpod.agent.models import Models
+from starpod.config.schema import Config
 from starpod.errors import InvalidInput, Upstream
 
 if TYPE_CHECKING:
@@ -19,10 +20,37 @@ if TYPE_CHECKING:
 ELSEWHERE = frozenset({"anthropic", "bedrock", "vertex", "gemini", "offline", "deepseek"})
 
 
+Booked = Callable[[str, str, int], Awaitable[None]]
+"""Takes provider, model and input tokens of a call."""
+
+
+async def _nobody(provider: str, model: str, tokens: int) -> None:
+    """What was used is not booked."""
+
+
+class Embedders:
+    """The embedder that the settings name now."""
+
+    def __init__(self, models: Models, config: Callable[[], Config], book: Booked) -> None:
+        self._models = models
+        self._config = config
+        self._book = book
+        self._known: ProviderEmbedder | None = None
+
+    def current(self) -> ProviderEmbedder | None:
+        """None while searching by meaning is off. InvalidInput when the named model cannot embed."""
+        memory = self._config().memory
+        if memory.embedding_model is None or not memory.vector_search:
+            self._known = None
+        elif self._known is None or self._known.model != memory.embedding_model:
+            self._known = ProviderEmbedder(self._models, memory.embedding_model, self._book)
+        return self._known
+
+
 class ProviderEmbedder:
     """The embedder of `spec` ("provider/model"), with the key and address that the provider's chat models have."""
 
-    def __init__(self, models: Models, spec: str) -> None:
+    def __init__(self, models: Models, spec: str, book: Booked = _nobody) -> None:
         """InvalidInput when the provider has no embeddings that we can ask for."""
         provider, _, name = spec.partition("/")
         if not name:
@@ -32,6 +60,7 @@ class ProviderEmbedder:
         self._models = models
         self._provider = provider
         self._name = name
+        self._book = book
         self._imported = False
 
     @property
@@ -53,9 +82,11 @@ class ProviderEmbedder:
             await asyncio.to_thread(_import)
             self._imported = True
         try:
-            return (await _model(settings, self._name, http).embed(list(texts), input_type=kind)).embeddings
+            result = await _model(settings, self._name, http).embed(list(texts), input_type=kind)
         except Exception as error:
             raise Upstream(provider_errors.explain(error).text) from error
+        await self._book(self._provider, self._name, result.usage.input_tokens)
+        return result.embeddings
 
 
 def _import() -> None:

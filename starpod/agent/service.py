@@ -14,7 +14,8 @@ from starpod.agent import attachments, history, settle_store, store
 from starpod.agent.aftermath import Aftermath
 from starpod.agent.branches import Branches
 from starpod.agent.compaction import Compactor
-from starpod.agent.costs import Costs
+from starpod.agent.costs import Costs, TokenUsage
+from starpod.agent.embeddings import Embedders
 from starpod.agent.journal import Journal
 from starpod.agent.model_calls import ModelCalls
 from starpod.agent.model_test import ModelTest, ModelTests
@@ -106,6 +107,7 @@ class Agent:
         )
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, credentials, registry)
+        self.embedders = Embedders(self.models, config, self._book_embedding)
         self._journal = Journal(database, self._tasks)
         self._costs = Costs(registry)
         self._written_registry = registry
@@ -362,6 +364,10 @@ class Agent:
     async def _book(self, usage: UsageRow, user_id: str | None = None) -> None:
         """Book a model call that belongs to no turn."""
         await self.database.run(store.add_usage, None, None, usage, 0, self._clock.now(), user_id)
+
+    async def _book_embedding(self, provider: str, model: str, tokens: int) -> None:
+        cost = self._costs.price(provider, model, TokenUsage(tokens))
+        await self._book(UsageRow(tokens, 0, 0, 0, cost, False, "embedding", provider, model))
 
     async def _catalog(self, turn: Turn) -> str:
         """The skills for a turn's prompt, without the one that its message carries whole."""

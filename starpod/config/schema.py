@@ -166,7 +166,10 @@ class MemoryConfig(Section):
         description="Days after which a daily note counts half as much in a search",
     )
     mmr_lambda: float = Field(default=0.7, ge=0, le=1, description="Search results: 1 = most relevant, 0 = most varied")
-    vector_search: bool = Field(default=True, description="Search by meaning too, where that is installed")
+    vector_search: bool = Field(default=True, description="Search by meaning too, where embedding_model names a model")
+    embedding_model: OptionalModelSpec = Field(
+        default=None, description="Model that turns texts into vectors; none = search by words alone"
+    )
     chunk_size: Positive = Field(default=1600, description="Characters in one indexed piece of a file")
     chunk_overlap: Count = Field(
         default=320,

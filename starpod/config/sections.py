@@ -69,7 +69,7 @@ SECTIONS: dict[str, tuple[Setting, ...]] = {
         *_table(
             "memory",
             "half_life_days mmr_lambda vector_search chunk_size chunk_overlap export_sessions",
-            "nudge_interval nudge_model",
+            "nudge_interval nudge_model embedding_model",
         ),
         Setting("self_improve", ("self_improve",), "reset"),
     ),

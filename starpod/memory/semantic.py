@@ -54,6 +54,30 @@ class ChunkSource(Protocol):
         """The texts of those that are still there."""
 
 
+class Keyed(Protocol):
+    """The text index: its pieces by owner and digest."""
+
+    async def keys(self) -> Sequence[tuple[str, str]]:
+        """All pieces there are now."""
+
+    async def texts(self, keys: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
+        """What these pieces say."""
+
+
+class IndexChunks:
+    """The pieces of the text index as a `ChunkSource`."""
+
+    def __init__(self, index: Keyed) -> None:
+        self._index = index
+
+    async def refs(self) -> Sequence[ChunkRef]:
+        return [ChunkRef(*key) for key in await self._index.keys()]
+
+    async def texts(self, refs: Sequence[ChunkRef]) -> Mapping[ChunkRef, str]:
+        found = await self._index.texts([(ref.owner, ref.hash) for ref in refs])
+        return {ChunkRef(*key): text for key, text in found.items()}
+
+
 class SemanticIndex:
     """Keeps a vector for every chunk of `source`. `embedder` gives the model in force, or None while it is off."""
 
@@ -80,6 +104,8 @@ class SemanticIndex:
         self._settled = asyncio.Event()
         self._following = False
         self._resting_until = 0.0
+        self.problem: str | None = None
+        """Why it cannot work now, fit for an admin; None while it works or is off."""
 
     def wake(self) -> None:
         """Chunks or settings have changed: embed what is new, forget what is gone. Returns at once."""
@@ -92,6 +118,10 @@ class SemanticIndex:
     async def settled(self) -> None:
         """Wait until every chunk known now has its vector, or semantic search is off."""
         await self._settled.wait()
+
+    async def rank(self, text: str, owners: Sequence[str], limit: int) -> list[tuple[str, str]]:
+        """`nearest` as the text index asks for it: owner and digest, best first."""
+        return [(ref.owner, ref.hash) for ref in await self.nearest(text, owners, limit)]
 
     async def nearest(self, query: str, owners: Iterable[str], limit: int) -> list[ChunkRef]:
         """The chunks of `owners` that mean what `query` means, best first; empty when that cannot be told in time."""
@@ -128,9 +158,11 @@ class SemanticIndex:
             try:
                 await self._sync()
                 failures = 0
+                self.problem = None
             except Exception as error:
                 pause = self._pauses_s[min(failures, len(self._pauses_s) - 1)]
                 failures += 1
+                self.problem = str(error)
                 logger.warning("chunks could not be embedded, next try in %.0f s: %s", pause, error)
                 self._changed.set()
                 await asyncio.sleep(pause)
