@@ -107,7 +107,8 @@ class FolderHandler(PageHandler):
         self.send_json({"status": "ok"})
 
     async def delete(self, user_id: str) -> None:
-        await asyncio.to_thread(pages.delete_folder, self.state.paths, user_id)
+        await asyncio.to_thread(pages.get_folder, self.state.paths, user_id)
+        await self.state.memory.forget_user(user_id)
         await self.audit(f"folder of {user_id} deleted")
         self.set_status(204)
 

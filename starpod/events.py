@@ -37,6 +37,11 @@ class ConfigRejected:
     line: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class VaultChanged:
+    """Secrets have come, gone or changed; they are in force already."""
+
+
 class EventBus:
     """Synchronous fan-out on the event loop. A listener must return at once; a failing one never stops the others."""
 

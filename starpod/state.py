@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -28,7 +27,7 @@ from starpod.cron.service import CronJobs
 from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
-from starpod.events import AccessChanged, ConfigReloaded, EventBus
+from starpod.events import AccessChanged, ConfigReloaded, EventBus, VaultChanged
 from starpod.memory.files import MemoryFiles
 from starpod.memory.index import MemoryIndex
 from starpod.memory.semantic import IndexChunks, SemanticIndex
@@ -139,7 +138,7 @@ class AppState:
         await self.agent.turns.stop_user(user_id)
         if erase:
             await self.sessions.erase_user(user_id)
-            await asyncio.to_thread(shutil.rmtree, self.paths.users_dir / user_id, ignore_errors=True)
+            await self.memory.forget_user(user_id)
 
     async def frontend(self) -> Frontend:
         """Greeting and prompts of the page, as frontend.toml has them now."""
@@ -166,6 +165,12 @@ class AppState:
         warning = (await self.frontend()).warning
         if warning is not None:
             raise ConfigError(warning)
+
+    def apply_secrets(self) -> None:
+        """Let keys and tokens that have come, gone or changed act at once."""
+        self.agent.settings_changed()
+        self.semantic.wake()
+        self.events.publish(VaultChanged())
 
     def apply_limits(self) -> None:
         """Bring the limits in line with the configuration."""
@@ -242,6 +247,7 @@ async def open_state(
         lock=lock,
     )
     state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_settings())
+    vault.on_change = state.apply_secrets
     state.apply_limits()
     state.auth.on_change = lambda user_id: events.publish(AccessChanged(user_id))
     cut_off = await agent.open()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,11 +64,6 @@ def create_folder(paths: Paths, user_id: str) -> UserFolder:
 def get_folder(paths: Paths, user_id: str) -> UserFolder:
     """The folder of a user. Raises NotFound, also for what is no id."""
     return _described(_find(paths, user_id))
-
-
-def delete_folder(paths: Paths, user_id: str) -> None:
-    """Delete a user's folder with all that is in it. Raises NotFound."""
-    shutil.rmtree(_find(paths, user_id))
 
 
 def _find(paths: Paths, user_id: str) -> Path:

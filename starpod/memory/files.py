@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import shutil
 import stat
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -61,6 +62,13 @@ class MemoryFiles:
         """Let writes that were begun come to their end."""
         if self._writes:
             await asyncio.wait(self._writes, timeout=5.0)
+
+    async def forget_user(self, user_id: str) -> None:
+        """Delete a person's whole folder, with every version of its files. InvalidInput for an id that is no plain name."""
+        folder = user_folder(self._paths, user_id)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await self._database.run(versions_store.forget_owner, user_id)
+        self.on_change(folder)
 
     async def list_files(self, user_id: str, *, is_admin: bool) -> list[MemoryFile]:
         """The files of a user by name, behind them for admins the agent's own."""

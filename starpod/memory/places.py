@@ -44,7 +44,14 @@ def user_folder(paths: Paths, user_id: str) -> Path:
 
 
 def locate(paths: Paths, name: str, user_id: str) -> Place:
-    """The file that `name` means when `user_id` says it. InvalidInput for what is no name of a memory file."""
+    """The file that `name` means when `user_id` says it. InvalidInput for what is no name of a memory file.
+
+    A person's own files may also be named as a search cites them: `users/<id>/...`.
+    """
+    cited = f"users/{user_id}/"
+    if has_own_memory(user_id) and name.startswith(cited):
+        name = _checked(name.removeprefix(cited))
+        return Place(name, _inside(user_folder(paths, user_id), name), user_id)
     name = _checked(name)
     first, *deeper = name.split("/")
     if not deeper and first in AGENT_FILES:

@@ -100,6 +100,11 @@ def _insert(
     return int(cursor.lastrowid)
 
 
+def forget_owner(connection: peewee.Database, owner: str) -> int:
+    """Delete every version of a person's files; returns how many."""
+    return int(connection.execute_sql("DELETE FROM memory_versions WHERE owner = ?", (owner,)).rowcount)
+
+
 def _forget_old(connection: peewee.Database, owner: str | None, file: str) -> None:
     connection.execute_sql(
         "DELETE FROM memory_versions WHERE owner = ? AND file = ? AND id <= "

@@ -13,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from starpod.errors import StarpodError
+from starpod.memory.scan import find_problem
 from starpod.skills.folders import resources
 from starpod.skills.service import Skills
 from starpod.skills.types import Skill
@@ -90,11 +91,13 @@ def _using(skills: Skills) -> tuple[ToolSpec, ...]:
 
 def _changing(skills: Skills) -> tuple[ToolSpec, ...]:
     async def create(context: ToolContext, arguments: CreateArguments) -> str:
+        await _require_clean(arguments)
         with _told():
             await skills.create(arguments.name, arguments.description, arguments.body, arguments.connectors)
         return f"Created the skill '{arguments.name}'. People can start it by /{arguments.name}."
 
     async def update(context: ToolContext, arguments: UpdateArguments) -> str:
+        await _require_clean(arguments)
         with _told():
             await skills.update(arguments.name, arguments.description, arguments.body)
         return f"Updated the skill '{arguments.name}'."
@@ -117,6 +120,13 @@ def _changing(skills: Skills) -> tuple[ToolSpec, ...]:
         ),
         ToolSpec("SkillDelete", "Delete a skill with all its files.", NameArguments, delete, sequential=True),
     )
+
+
+async def _require_clean(arguments: UpdateArguments) -> None:
+    """A skill is read again as instructions, so the agent keeps none that it was talked into by hidden or disguised text."""
+    for text in (arguments.description, arguments.body):
+        if problem := await asyncio.to_thread(find_problem, text):
+            raise ToolFailure(f"The skill is not kept: it holds {problem}. Leave that out and write it again.")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,8 @@ class Vault:
         self._lock = asyncio.Lock()
         self._over: tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]] | None = None
         self.problem: str | None = None
+        self.on_change: Callable[[], None] = lambda: None
+        """Called on the loop after secrets have come, gone or changed, also when another process did that."""
 
     async def open(self) -> None:
         """Read everything. What is wrong with key or rows is logged and kept in `problem`; nothing is changed then."""
@@ -206,7 +208,10 @@ class Vault:
             }
         )
         entries = tuple(_shown(row, values.get(row.name)) for row in rows)
+        is_changed = values != self._opened.values
         self._opened = _Opened(stamp, cipher, values, entries)
+        if is_changed:
+            self.on_change()
         damaged = [entry.name for entry in entries if entry.is_damaged]
         self._tell(None)
         if damaged:

@@ -220,3 +220,38 @@ async def test_odd_files_put_there_by_hand(tmp_path: Path) -> None:
             assert str(tmp_path) not in answer.text
         await gateway.state.memory.write(Writer(user.id, False, "tool"), "memory/bytes.md", "more", append=True)
         assert (folder / "bytes.md").read_bytes() == b"a\xff\xfe\nmore"
+
+
+@pytest.mark.gen_test
+async def test_a_found_place_can_be_read_by_the_name_that_the_search_gives_it(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        user, key = await gateway.user()
+        other, _ = await gateway.user()
+        for person in (user, other):
+            folder = gateway.state.paths.users_dir / person.id / "memory"
+            folder.mkdir(parents=True)
+            (folder / "2026-03-05.md").write_text(f"The plumber came to {person.id}.")
+        await gateway.state.memory_index.refresh()
+        client = gateway.client(key)
+        [hit] = (await client.get("/api/memory/search", params={"q": "plumber"})).json()
+        read = await client.get("/api/memory/files", params={"file": hit["source"]})
+        assert read.status_code == 200 and user.id in read.json()["content"]
+        foreign = hit["source"].replace(user.id, other.id)
+        assert (await client.get("/api/memory/files", params={"file": foreign})).status_code in (400, 404, 422)
+
+
+@pytest.mark.gen_test
+async def test_erasing_a_user_leaves_no_memory_of_them(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        user, key = await gateway.user()
+        client = gateway.client(key)
+        written = await client.put(
+            "/api/memory/files", json={"file": "MEMORY.md", "content": "The plumber is called Otto."}
+        )
+        assert written.status_code == 200
+        gone = await gateway.http.delete(f"/api/settings/auth/users/{user.id}?data=erase")
+        assert gone.status_code in (200, 204)
+        assert not (gateway.state.paths.users_dir / user.id).exists()
+        assert await gateway.state.memory.history(user.id, "MEMORY.md", is_admin=False) == []
+        await gateway.state.memory_index.refresh()
+        assert await gateway.state.memory_index.search("plumber", user_id=user.id) == []

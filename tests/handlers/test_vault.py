@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from starpod.events import VaultChanged
 from tests.gateway import PROVIDER_KEY, Gateway, said
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.script import script
@@ -120,3 +121,15 @@ async def test_a_gateway_with_a_spoiled_key_file_starts_and_says_the_cure(tmp_pa
         key_file.chmod(0o600)
         assert (await gateway.http.put(f"{VAULT}/OTHER", json={"value": "new"})).status_code == 200
         assert gateway.state.vault.value("TOKEN") == SECRET
+
+
+@pytest.mark.gen_test
+async def test_a_changed_secret_is_told_at_once(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        told: list[VaultChanged] = []
+        gateway.state.events.subscribe(VaultChanged, told.append)
+        assert (await gateway.http.put("/api/settings/vault/SOME_TOKEN", json={"value": "one"})).status_code == 200
+        assert (await gateway.http.put("/api/settings/vault/SOME_TOKEN", json={"value": "one"})).status_code == 200
+        assert len(told) == 1
+        assert (await gateway.http.delete("/api/settings/vault/SOME_TOKEN")).status_code == 200
+        assert len(told) == 2
