@@ -41,7 +41,10 @@ class MemoryText:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A content that a file had, and how it came about. `user_id` is None for edits by hand; times are RFC 3339 in UTC."""
+    """A content that a file had, and how it came about. `user_id` is None for edits by hand; times are RFC 3339 in UTC.
+
+    `message_id` is the person's message that the agent was answering, None once that is deleted, or when none was.
+    """
 
     version: int
     file: str
@@ -52,6 +55,7 @@ class Version:
     session_id: str | None
     turn_id: str | None
     created_at: str
+    message_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

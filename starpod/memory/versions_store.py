@@ -55,8 +55,10 @@ def newest_hash(connection: peewee.Database, owner: str | None, file: str) -> st
 def list_versions(connection: peewee.Database, owner: str | None, file: str, limit: int) -> list[Version]:
     """The versions of a file, the newest first."""
     rows = connection.execute_sql(
-        "SELECT id, file, hash, size_bytes, origin, user_id, session_id, turn_id, created_at FROM memory_versions "
-        "WHERE owner = ? AND file = ? ORDER BY id DESC LIMIT ?",
+        "SELECT id, file, hash, size_bytes, origin, user_id, session_id, turn_id, created_at, "
+        # What the person had said last when the agent wrote: a turn may hold follow-ups.
+        "(SELECT max(m.id) FROM session_messages m WHERE m.turn_id = v.turn_id AND m.role = 'user' AND m.timestamp <= v.created_at) "
+        "FROM memory_versions v WHERE owner = ? AND file = ? ORDER BY id DESC LIMIT ?",
         (owner or "", file, limit),
     )
     return [Version(*row) for row in rows.fetchall()]

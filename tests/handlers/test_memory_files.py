@@ -255,3 +255,15 @@ async def test_erasing_a_user_leaves_no_memory_of_them(tmp_path: Path) -> None:
         assert await gateway.state.memory.history(user.id, "MEMORY.md", is_admin=False) == []
         await gateway.state.memory_index.refresh()
         assert await gateway.state.memory_index.search("plumber", user_id=user.id) == []
+
+
+@pytest.mark.gen_test
+async def test_the_history_names_the_message_that_led_to_a_write(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        answer = (
+            await gateway.http.post("/api/chat", json={"text": "Remember that the plumber is called Otto"})
+        ).json()
+        [version] = (await gateway.http.get("/api/memory/history", params={"file": "MEMORY.md"})).json()
+        assert (version["session_id"], version["turn_id"]) == (answer["session_id"], answer["turn_id"])
+        messages = (await gateway.http.get(f"/api/sessions/{answer['session_id']}/messages")).json()
+        assert version["message_id"] == next(each["id"] for each in messages if each["role"] == "user")
