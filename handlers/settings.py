@@ -17,7 +17,6 @@ from starpod.clock import parse_time
 from starpod.config import sections
 from starpod.config.documents import LARGEST_BYTES, check_name, read_document
 from starpod.config.problems import ConfigError
-from starpod.config.schema import RESTART_KEYS
 from starpod.errors import InvalidInput, NotFound
 from starpod.memory.places import NOBODY
 from starpod.memory.versions import Writer
@@ -51,7 +50,7 @@ class SectionHandler(BaseHandler):
             await self.save_secret(sections.SECRETS[section].name, secret, user_id)
         if changed:
             await self.state.auth.audit("settings_changed", user_id, ", ".join(changed), self.address)
-        waiting = [key for key in changed if key in RESTART_KEYS]
+        waiting = [key for key in self.state.watcher.restart_needed if key in changed]
         self.send_json({"status": "ok"} | ({"restart_needed": waiting} if waiting else {}))
 
     def shown_secret(self, section: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from starpod.agent import costs
+from starpod.agent import costs, provider_errors
 from starpod.agent.journal import Journal
 from starpod.agent.prompt import TurnPrompt
 from starpod.agent.provider_clients import ANSWER_ROOM, THINKING_BUDGET
@@ -97,16 +97,23 @@ class ModelCalls:
         """Call the model and pass on its text as it comes. Raises what the provider's library raises; `explain` knows it."""
         call = ModelCall(chosen.provider, chosen.name, input_estimate)
         turn.call = call
-        async with chosen.model.request_stream(messages, chosen.settings, parameters) as stream:
-            async for event in stream:
-                if event.event_kind == "part_delta":
-                    if event.delta.part_delta_kind == "text" and event.delta.content_delta:
-                        self._say(turn, call, event.delta.content_delta)
-                elif event.event_kind == "part_start" and event.part.part_kind == "text":
-                    if call.said:
-                        self._say(turn, call, "\n")
-                    if event.part.content:
-                        self._say(turn, call, event.part.content)
+        is_answering = False
+        try:
+            async with chosen.model.request_stream(messages, chosen.settings, parameters) as stream:
+                is_answering = True
+                async for event in stream:
+                    if event.event_kind == "part_delta":
+                        if event.delta.part_delta_kind == "text" and event.delta.content_delta:
+                            self._say(turn, call, event.delta.content_delta)
+                    elif event.event_kind == "part_start" and event.part.part_kind == "text":
+                        if call.said:
+                            self._say(turn, call, "\n")
+                        if event.part.content:
+                            self._say(turn, call, event.part.content)
+        except Exception as error:
+            if not is_answering and provider_errors.was_turned_away(error):
+                turn.call = None  # nobody bills a request that was refused or never arrived
+            raise
         return stream.get()
 
     async def ask(self, turn: Turn, instructions: str, text: str, *, max_tokens: int) -> tuple[str, UsageRow]:

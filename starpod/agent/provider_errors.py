@@ -141,3 +141,14 @@ def is_down(error: Exception) -> bool:
         | raised.ModelUnavailableError
         | raised.ModelServerError,
     )
+
+
+def was_turned_away(error: BaseException) -> bool:
+    """Whether a call that had not begun to answer cost nothing: every model asked refused it by a status, or was not reached."""
+    from pydantic_ai import exceptions as raised
+
+    if isinstance(error, BaseExceptionGroup):
+        return all(was_turned_away(each) for each in error.exceptions)
+    if isinstance(error, raised.ModelConnectionError):
+        return getattr(error, "phase", None) in ("connect", "pool")
+    return isinstance(error, raised.ModelHTTPError)

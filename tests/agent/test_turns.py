@@ -364,3 +364,14 @@ async def test_files_of_people_are_kept_apart(tmp_path: Path) -> None:
         frames = await (await gateway.socket(key)).say("read")
         result = next(frame for frame in frames if frame["type"] == "tool_result")
         assert result["is_error"] and "mine" not in result["content"]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("status", [401, 404, 500])
+async def test_a_call_that_was_refused_costs_nothing(tmp_path: Path, status: int) -> None:
+    settings = {"provider_http": {"max_retries": 0}}
+    async with Gateway(tmp_path, OpenAIServer(), settings=settings) as gateway:
+        gateway.provider.play(script(Fail(status)))
+        frames = await (await gateway.socket()).say("hi")
+        assert frames[-1]["is_error"] and frames[-1]["cost_usd"] == 0 and frames[-1]["input_tokens"] == 0
+        assert rows(gateway, "SELECT count(*) FROM usage_stats") == [(0,)]
