@@ -218,6 +218,10 @@ class Agent:
         self.turns.forget(session_id)
         self._prompts.forget(session_id)
         files = await self.database.run(sessions.purge, session_id)
+        try:
+            await self.memory.forget_session(session_id)
+        except OSError as error:
+            logger.warning("the export of a deleted session could not be removed: %s", error.strerror)
         for file in files:
             path = self._home(file.user_id, is_admin=file.is_admin) / file.path
             try:

@@ -70,6 +70,14 @@ class MemoryFiles:
         await self._database.run(versions_store.forget_owner, user_id)
         self.on_change(folder)
 
+    async def forget_session(self, session_id: str) -> None:
+        """Delete the files that a session was exported to, with their versions."""
+        for owner, name in await self._database.read(versions_store.exports_of, session_id):
+            place = locate(self._paths, name, owner or "cron")
+            await asyncio.to_thread(place.path.unlink, missing_ok=True)
+            await self._database.run(versions_store.forget_file, owner, name)
+            self.on_change(place.path)
+
     async def list_files(self, user_id: str, *, is_admin: bool) -> list[MemoryFile]:
         """The files of a user by name, behind them for admins the agent's own."""
         return await asyncio.to_thread(self._list, user_id, is_admin)

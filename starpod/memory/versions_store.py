@@ -102,6 +102,19 @@ def _insert(
     return int(cursor.lastrowid)
 
 
+def exports_of(connection: peewee.Database, session_id: str) -> list[tuple[str, str]]:
+    """The files that a session was exported to: (owner, "" for the agent, and file)."""
+    rows = connection.execute_sql(
+        "SELECT DISTINCT owner, file FROM memory_versions WHERE session_id = ? AND origin = 'export'", (session_id,)
+    )
+    return [(str(owner), str(file)) for owner, file in rows.fetchall()]
+
+
+def forget_file(connection: peewee.Database, owner: str, file: str) -> None:
+    """Delete every version of a file."""
+    connection.execute_sql("DELETE FROM memory_versions WHERE owner = ? AND file = ?", (owner, file))
+
+
 def forget_owner(connection: peewee.Database, owner: str) -> int:
     """Delete every version of a person's files; returns how many."""
     return int(connection.execute_sql("DELETE FROM memory_versions WHERE owner = ?", (owner,)).rowcount)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from starpod.agent.types import TurnRequest
-from starpod.sessions.types import SessionKey
+from starpod.sessions.types import SessionKey, Viewer
 from tests.fakes import FakeClock
 from tests.gateway import TIMEOUT_S, Gateway, said
 from tests.providers.openai_server import OpenAIServer
@@ -172,3 +172,6 @@ async def test_a_closed_session_is_kept_as_a_file(tmp_path: Path) -> None:
         assert "**User:** Hello! Über alles" in text
         assert "**Assistant:** " in text
         assert "Auto-closed: inactivity" in text
+        await gateway.state.agent.delete_session(Viewer(user.id), first.session_id, permanent=True)
+        assert memory_of(gateway, user.id, name) == ""
+        assert await gateway.state.memory.history(user.id, name, is_admin=False) == []
