@@ -1,20 +1,17 @@
-"""Budgets: users' own limits for admins, one's own standing for everybody, and the notices on open sockets.
+"""Budgets: users' own limits for admins, and one's own standing for everybody.
 
 The limits that hold for everybody are the settings page `/api/settings/budgets`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from handlers.base import BaseHandler
 from handlers.schemas import UserBudgetBody
-from starpod.usage.budget_types import BudgetNotice, Standing, UserBudget
-
-if TYPE_CHECKING:
-    from starpod.app import Application
+from starpod.usage.budget_types import Standing, UserBudget
 
 BUDGET = TypeAdapter(UserBudgetBody)
 # Without users, everything is the agent's own.
@@ -56,32 +53,6 @@ class OwnBudgetHandler(BaseHandler):
         is_admin = self.user is None or self.user.role == "admin"
         shown = [_shown(each) for each in standing if is_admin or each.limit.scope == "user"]
         self.send_json({"limits": shown})
-
-
-def tell_budget_notices(application: Application) -> None:
-    """Send each notice to whom it concerns, as `{"type": "budget_notice", ...}`."""
-    from handlers.socket import SocketHandler
-
-    def tell(notice: BudgetNotice) -> None:
-        body = {
-            "type": "budget_notice",
-            "scope": notice.limit.scope,
-            "subject": notice.limit.subject,
-            "period": notice.limit.period,
-            "level": notice.level,
-            "limit_usd": notice.limit.usd,
-            "spent_usd": notice.spent_usd,
-            "resets_at": notice.limit.resets_at,
-            "text": notice.text,
-        }
-        for socket in tuple(application.sockets):
-            if not isinstance(socket, SocketHandler):
-                continue
-            user = socket.user
-            if user is None or user.role == "admin" or user.id == notice.user_id:
-                socket.send(body)
-
-    application.state.events.subscribe(BudgetNotice, tell)
 
 
 def _limits(budget: UserBudget) -> dict[str, float | None]:

@@ -26,6 +26,7 @@ from handlers.mcp import McpHandler
 from handlers.memory import MemoryReindexHandler, MemorySearchHandler
 from handlers.memory_files import MemoryFilesHandler, MemoryHistoryHandler, MemoryRevertHandler
 from handlers.model_test import ModelTestHandler
+from handlers.notifications import NotificationListHandler, NotificationReadHandler
 from handlers.page import AssetHandler, PageHandler
 from handlers.sessions import (
     ArchiveHandler,
@@ -122,6 +123,8 @@ ROUTES = (
     Route(rf"/api/cron/jobs/{ID}/run", JobRunHandler, "user"),
     Route(rf"/api/cron/jobs/{ID}/(pause|resume)", JobSwitchHandler, "user"),
     Route(rf"/api/cron/jobs/{ID}/runs", JobHistoryHandler, "user"),
+    Route(r"/api/notifications", NotificationListHandler, "user"),
+    Route(r"/api/notifications/read", NotificationReadHandler, "user"),
     Route(r"/api/memory/search", MemorySearchHandler, "user"),
     Route(r"/api/memory/reindex", MemoryReindexHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),

@@ -123,6 +123,8 @@ class DocumentHandler(BaseHandler):
         check_name(name)
         writer = Writer(self.user.id if self.user is not None else NOBODY, self.viewer.is_admin, "settings")
         await self.state.memory.write(writer, name, content)
+        if name == self.state.heartbeat.file.name:
+            await self.state.heartbeat.settle()
         self.send_json({"status": "ok"})
 
 

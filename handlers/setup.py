@@ -53,6 +53,7 @@ class HeartbeatHandler(PageHandler):
         except StarpodError:
             await self.state.memory.write(self.writer(), "HEARTBEAT.md", before)
             raise
+        await self.state.heartbeat.settle()
         await self.audit("heartbeat")
         self.send_json({"status": "ok"})
 

@@ -29,13 +29,11 @@ from handlers.schemas import (
 from starpod.agent.turn import Turn
 from starpod.agent.turns import Submitted
 from starpod.agent.types import Published
-from starpod.approvals.service import owns
-from starpod.approvals.types import Question
 from starpod.auth.limits import retry_after
 from starpod.auth.origins import host_allowed, origin_allowed
 from starpod.auth.types import MISS, User
 from starpod.errors import InvalidInput, StarpodError, Unavailable
-from starpod.events import AccessChanged, ConfigRejected, ConfigReloaded
+from starpod.events import AccessChanged
 from starpod.sessions.types import Viewer
 from starpod.tasks import TaskSet
 
@@ -114,10 +112,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
             return  # gone before it was open
         self._outbox = Outbox(stream, self.state.config.websocket.outbox_bytes, self._on_full)
         self.application.sockets.add(self)
-        self._subscriptions = (
-            self.state.agent.approvals.subscribe(self._on_question),
-            self.state.events.subscribe((AccessChanged, ConfigReloaded, ConfigRejected), self._on_gateway_event),
-        )
+        self._subscriptions = (self.state.events.subscribe(AccessChanged, self._on_access_changed),)
         self._tasks.spawn(self._work(), name="inbox")
         # Somebody is about to write: have the MCP servers and the heavy libraries ready by then.
         self.state.agent.mcp.start()
@@ -152,8 +147,16 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
 
     def send(self, body: dict[str, Any]) -> None:
         """Send one message of our own."""
+        self.send_frame(wire.text_frame(to_json(body, inf_nan_mode="null")))
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send a frame that several sockets share."""
         if self._outbox is not None:
-            self._outbox.send(wire.text_frame(to_json(body, inf_nan_mode="null")))
+            self._outbox.send(frame)
+
+    def is_following(self, turn_id: str) -> bool:
+        """Whether the events of a turn go to this socket."""
+        return turn_id in self._following
 
     async def _work(self) -> None:
         while True:
@@ -266,12 +269,9 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         if self._outbox is not None:
             self._outbox.send(wire.frame(published))
 
-    def _on_gateway_event(self, event: AccessChanged | ConfigReloaded | ConfigRejected) -> None:
-        if isinstance(event, AccessChanged):
-            if event.user_id is None or self.user is None or event.user_id == self.user.id:
-                self._tasks.spawn(self._leave_if_shut_out(), name="access")
-        elif self.user is None or self.user.role == "admin":
-            self.send(wire.config_event(event))
+    def _on_access_changed(self, event: AccessChanged) -> None:
+        if event.user_id is None or self.user is None or event.user_id == self.user.id:
+            self._tasks.spawn(self._leave_if_shut_out(), name="access")
 
     async def _leave_if_shut_out(self) -> None:
         if not await self._still_allowed():
@@ -292,21 +292,6 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
 
     def _error(self, text: str, **detail: Any) -> None:
         self.send({"type": "error", "message": text} | detail)
-
-    def _on_question(self, question: Question) -> None:
-        """A tool call waits in a turn that this socket does not follow: `resume` shows it whole."""
-        if question.turn_id not in self._following and owns(self.viewer, question.user_id):
-            self.send(
-                {
-                    "type": "approval_waiting",
-                    "session_id": question.session_id,
-                    "turn_id": question.turn_id,
-                    "approval_id": question.id,
-                    "name": question.tool_name,
-                    "subject": question.subject,
-                    "expires_at": question.expires_at,
-                }
-            )
 
     def _on_full(self) -> None:
         self.close(1013, TOO_SLOW)

@@ -21,7 +21,10 @@ from starpod.agent.types import (
     TurnEvent,
     UserMessageAdded,
 )
+from starpod.approvals.types import Question
+from starpod.cron.types import CronComplete
 from starpod.events import ConfigRejected, ConfigReloaded
+from starpod.usage.budget_types import BudgetNotice
 
 RESULT_PREVIEW_BYTES = 500
 
@@ -89,6 +92,47 @@ def config_event(event: ConfigReloaded | ConfigRejected) -> dict[str, Any]:
     if isinstance(event, ConfigReloaded):
         return {"type": "config_reloaded", "changed": event.changed, "restart_needed": event.restart_needed}
     return {"type": "config_rejected", "file": event.file, "line": event.line, "reason": event.reason}
+
+
+def job_event(event: CronComplete) -> dict[str, Any]:
+    """What a job's people are told of a run that has ended."""
+    return {
+        "type": "notification",
+        "job_name": event.job_name,
+        "session_id": event.session_id,
+        "result_preview": event.result_preview,
+        "success": event.success,
+        "job_id": event.job_id,
+        "run_id": event.run_id,
+    }
+
+
+def budget_event(notice: BudgetNotice) -> dict[str, Any]:
+    """What people are told of a limit that is coming near."""
+    return {
+        "type": "budget_notice",
+        "scope": notice.limit.scope,
+        "subject": notice.limit.subject,
+        "period": notice.limit.period,
+        "level": notice.level,
+        "limit_usd": notice.limit.usd,
+        "spent_usd": notice.spent_usd,
+        "resets_at": notice.limit.resets_at,
+        "text": notice.text,
+    }
+
+
+def question_event(question: Question) -> dict[str, Any]:
+    """What sockets are told that do not follow the turn in which a tool call waits for an answer."""
+    return {
+        "type": "approval_waiting",
+        "session_id": question.session_id,
+        "turn_id": question.turn_id,
+        "approval_id": question.id,
+        "name": question.tool_name,
+        "subject": question.subject,
+        "expires_at": question.expires_at,
+    }
 
 
 def preview(text: str, limit: int = RESULT_PREVIEW_BYTES) -> str:

@@ -22,7 +22,7 @@ import tornado.ioloop
 import tornado.netutil
 
 from handlers.base import UnknownPathHandler
-from handlers.budgets import tell_budget_notices
+from handlers.notices import Notices
 from handlers.routes import ROUTES
 from starpod.agent.service import Agent
 from starpod.app import Application
@@ -33,6 +33,7 @@ from starpod.config.loader import LoadedConfig, load_config
 from starpod.config.log_levels import apply_logging
 from starpod.config.scaffold import create_agent
 from starpod.config.types import split_address
+from starpod.cron.notifier import Notifier
 from starpod.errors import InvalidInput, StarpodError
 from starpod.paths import Paths, find_root, resolve_paths
 from starpod.state import AppState, open_state
@@ -65,7 +66,7 @@ def tune_process() -> None:
 def make_app(state: AppState) -> Application:
     """The application on ready state, for tests and for embedding in another Tornado process."""
     app = Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler)
-    tell_budget_notices(app)
+    Notices(app)
     return app
 
 
@@ -162,6 +163,7 @@ class Server:
 async def serve_with_agent(
     agent: Agent | None,
     config: LoadedConfig,
+    notifier: Notifier | None = None,
     *,
     paths: Paths,
     auth: Auth | None = None,
@@ -171,11 +173,13 @@ async def serve_with_agent(
 ) -> None:
     """Run the gateway until SIGTERM or SIGINT, with a caller's agent and, if given, its ready auth store; both share the agent's database.
 
-    Without an agent one is made.
+    Without an agent one is made. `notifier` hears how each run of a job ended (see `starpod.cron.notifier`), beside the open sockets.
     With `own_logging` an edited logging.yaml comes into force. Raises InvalidInput or Unavailable, with what to do, when it cannot start.
     """
     default_host, default_port = split_address(config.config.server_addr)
     state = await open_state(paths, config, agent=agent, auth=auth)
+    if notifier is not None:
+        state.notify(notifier)
     server = Server(state, host=host or default_host, port=port if port is not None else default_port)
     try:
         server.bind()

@@ -21,6 +21,9 @@ from starpod.config.problems import ConfigError
 from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
 from starpod.config.writer import ConfigWriter
+from starpod.cron.heartbeat import Heartbeat
+from starpod.cron.lifecycle import Lifecycle
+from starpod.cron.notifier import Notifier, NotifierQueue
 from starpod.cron.running import JobRunner
 from starpod.cron.scheduler import Scheduler
 from starpod.cron.service import CronJobs
@@ -32,6 +35,7 @@ from starpod.memory.files import MemoryFiles
 from starpod.memory.index import MemoryIndex
 from starpod.memory.semantic import IndexChunks, SemanticIndex
 from starpod.net.frames import Frames
+from starpod.notifications.service import Notifications
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
@@ -67,6 +71,9 @@ class AppState:
     semantic: SemanticIndex
     budgets: Budgets
     scheduler: Scheduler
+    heartbeat: Heartbeat
+    lifecycle: Lifecycle
+    notifications: Notifications
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -87,6 +94,13 @@ class AppState:
     def begin(self) -> None:
         """Start what works by itself. Called once the port is open, so that nothing of it delays the first answer."""
         self.scheduler.start()
+        self.heartbeat.changed()
+        self.tasks.spawn(self.jobs.retime(), name="retime-jobs")
+        self.tasks.spawn(self.lifecycle.run(), name="lifecycle")
+
+    def notify(self, notifier: Notifier) -> None:
+        """Hand the results of jobs to a function of the caller's, too."""
+        NotifierQueue(notifier, self.events, self.tasks)
 
     async def pulse(self) -> None:
         """The gateway's heartbeat, once a second: settles what changed on disk, writes what was held back, forgets what expired."""
@@ -111,6 +125,7 @@ class AppState:
     async def close(self) -> None:
         """Close everything in the reverse order of opening."""
         self._unsubscribe()
+        self.notifications.close()
         await self.watcher.close()
         await self.scheduler.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
@@ -126,6 +141,7 @@ class AppState:
     async def set_user_active(self, user_id: str, active: bool, *, actor: Actor) -> None:
         """Let a user in again, or shut them out, ending what runs for them. Raises what `Auth.set_active` does."""
         await self.auth.set_active(user_id, active, actor=actor)
+        self.jobs.on_change()
         if not active:
             await self.agent.turns.stop_user(user_id)
 
@@ -135,6 +151,7 @@ class AppState:
         Raises what `Auth.delete_user` does.
         """
         await self.auth.delete_user(user_id, actor=actor)
+        self.jobs.on_change()
         await self.agent.turns.stop_user(user_id)
         if erase:
             await self.sessions.erase_user(user_id)
@@ -151,11 +168,14 @@ class AppState:
         self.tasks.spawn(self.agent.mcp.apply(), name="mcp-apply")
         self.memory_index.settings_changed()
         self.semantic.wake()
+        self.heartbeat.changed()
+        self.tasks.spawn(self.jobs.retime(), name="retime-jobs")
 
     async def watch_files(self) -> None:
         """Let edits of the other settings files come into force, too."""
         await self.watcher.add_file("models.toml", self._apply_models)
         await self.watcher.add_file("frontend.toml", self._check_frontend)
+        await self.watcher.add_file(self.heartbeat.file.name, lambda path: self.heartbeat.settle())
 
     async def _apply_models(self, path: Path) -> None:
         self.agent.use_registry(await asyncio.to_thread(Registry.read, path))
@@ -216,6 +236,8 @@ async def open_state(
         budgets=budgets,
         clock=clock,
     )
+    tasks = TaskSet("gateway")
+    heartbeat = Heartbeat(agent.jobs, paths.config_dir / "HEARTBEAT.md", lambda: watcher.config, tasks)
     state = AppState(
         paths=paths,
         database=database,
@@ -241,14 +263,18 @@ async def open_state(
             lambda: watcher.config,
             agent.jobs,
             events,
-            JobRunner(agent, database, paths.config_dir / "HEARTBEAT.md").run,
+            JobRunner(agent, database, heartbeat.file).run,
         ),
-        tasks=TaskSet("gateway"),
+        heartbeat=heartbeat,
+        lifecycle=Lifecycle(agent, paths.config_dir, lambda: watcher.config),
+        notifications=Notifications(database, clock, events, tasks),
+        tasks=tasks,
         lock=lock,
     )
     state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_settings())
     vault.on_change = state.apply_secrets
     state.apply_limits()
+    agent.memory.on_change = both(agent.memory.on_change, heartbeat.note)
     state.auth.on_change = lambda user_id: events.publish(AccessChanged(user_id))
     cut_off = await agent.open()
     if cut_off:
@@ -261,6 +287,16 @@ async def open_state(
     await state.memory_index.open()
     state.semantic.wake()
     return state
+
+
+def both(first: Callable[[Path], None], second: Callable[[Path], None]) -> Callable[[Path], None]:
+    """One listener that calls two."""
+
+    def call(path: Path) -> None:
+        first(path)
+        second(path)
+
+    return call
 
 
 async def open_database(paths: Paths) -> Database:

@@ -72,6 +72,10 @@ class Prompts:
                 lines.append(
                     "This is the periodic heartbeat: nobody waits. Do what the message asks; if nothing needs doing, say so in one line."
                 )
+            case "__bootstrap__" | "__boot__":
+                lines.append(
+                    "The gateway has just started, and this is what it is to do then: nobody waits. Do it now."
+                )
             case job:
                 lines.append(
                     f"This message comes from the scheduled job {job!r}: carry it out now, do not schedule it again."

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import peewee
 
 from starpod.cron import store
 from starpod.cron.schedules import iter_due, next_due
-from starpod.cron.types import Claim, Cron, Job, OneShot, Outcome, Trigger
+from starpod.cron.types import Claim, Cron, CronComplete, Job, OneShot, Outcome, Trigger
 from starpod.errors import Conflict, InvalidInput, NotFound
+from starpod.notifications import store as notifications
+from starpod.notifications.types import News
 
 BACKOFF_S = (30, 60, 300, 900, 3600)
 GRACE_S = 60
@@ -21,16 +24,39 @@ LOOK_BACK_S = (3600, 86_400, 8 * 86_400, 32 * 86_400, 367 * 86_400)
 CUT_OFF = "cut off: the gateway stopped while it ran"
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What a scheduler runs now, and the runs of others that were cut off and are not tried again."""
+
+    claims: tuple[Claim, ...]
+    given_up: tuple[CronComplete, ...] = ()
+
+
 def claim_due(
-    connection: peewee.Database, *, now: float, scheduler: str, lease_s: float, slots: int, zone: str
-) -> list[Claim]:
+    connection: peewee.Database,
+    *,
+    now: float,
+    scheduler: str,
+    lease_s: float,
+    slots: int,
+    zone: str,
+    may_take_over: bool = True,
+) -> Claimed:
     """Claim what is due, at most as much as there are free slots, and give each job its next time. One transaction.
 
-    `zone` is that of jobs without one of their own.
+    `zone` is that of jobs without one of their own. Without `may_take_over` the runs of others stay theirs, whatever their leases say.
     """
     second = int(now)
-    for run_id, job in store.expired(connection, now):
-        settle(connection, run_id, job, Outcome("", None, CUT_OFF), now=second, is_interrupted=True)
+    # Our own runs are alive whatever the clock says: it may have been set, or the machine may have slept.
+    store.renew(connection, scheduler, now + lease_s)
+    given_up: list[CronComplete] = []
+    for run_id, job in store.expired(connection, now) if may_take_over else ():
+        outcome = Outcome("", None, CUT_OFF)
+        settle(connection, run_id, job, outcome, now=second, is_interrupted=True)
+        after = store.find_job(connection, job.id)
+        if after is None or after.retry_at is None:
+            given_up.append(complete(job, run_id, outcome))
+            _keep_news(connection, given_up[-1], now)
     free = slots - store.count_running(connection)
     claims: list[Claim] = []
     for job, is_scheduled, is_running in store.due_jobs(connection, second, LOOKED_AT + max(free, 0)):
@@ -42,7 +68,7 @@ def claim_due(
             following = _following(job, due, second, zone)
             changed = replace(job, next_run_at=following, retry_at=None, retry_count=0, last_run_at=second)
             if store.was_claimed(connection, job.id, due):
-                store.replace_job(connection, changed)
+                store.replace_job(connection, replace(job, next_run_at=following))
                 continue
         else:
             due = store.last_due(connection, job.id) or second
@@ -51,7 +77,7 @@ def claim_due(
             continue
         free -= 1
         claims.append(_start(connection, changed, due, trigger, now=now, scheduler=scheduler, lease_s=lease_s))
-    return claims
+    return Claimed(tuple(claims), tuple(given_up))
 
 
 def claim_now(connection: peewee.Database, job_id: str, *, now: float, scheduler: str, lease_s: float) -> Claim:
@@ -66,11 +92,16 @@ def claim_now(connection: peewee.Database, job_id: str, *, now: float, scheduler
 
 
 def finish(connection: peewee.Database, claim: Claim, outcome: Outcome, *, now: int, duration_ms: int) -> bool:
-    """Record how a run ended and what follows from it. False when it was no longer ours to end."""
+    """Record how a run ended, what follows from it, and the news for its people. False when it was no longer ours to end."""
     job = store.find_job(connection, claim.job.id)
     if job is None:
         return False
-    return settle(connection, claim.run_id, job, outcome, now=now, duration_ms=duration_ms, trigger=claim.trigger)
+    run_id = claim.run_id
+    if not settle(connection, run_id, job, outcome, now=now, duration_ms=duration_ms, trigger=claim.trigger):
+        return False
+    if not outcome.is_silent:
+        _keep_news(connection, complete(claim.job, run_id, outcome), now)
+    return True
 
 
 def interrupt(connection: peewee.Database, claim: Claim, *, now: int) -> None:
@@ -119,8 +150,9 @@ def settle(
         store.replace_job(connection, replace(job, last_error=outcome.error))
         return True
     changed = _after(job, outcome, now, is_interrupted=is_interrupted)
-    is_over = changed.retry_at is None and (changed.next_run_at is None or isinstance(job.schedule, OneShot))
-    if changed.retry_at is None and job.delete_after_run:
+    # A job that was given another time while it ran is not over.
+    is_over = changed.retry_at is None and changed.next_run_at is None
+    if changed.retry_at is None and job.delete_after_run and (is_over or not isinstance(job.schedule, OneShot)):
         store.delete_job(connection, job.id)
     else:
         store.replace_job(connection, replace(changed, enabled=changed.enabled and not is_over))
@@ -130,6 +162,23 @@ def settle(
 def summarise(text: str) -> str:
     """At most 500 characters of an answer."""
     return text if len(text) <= SUMMARY_LENGTH else text[: SUMMARY_LENGTH - 3] + "..."
+
+
+def complete(job: Job, run_id: str, outcome: Outcome) -> CronComplete:
+    """What the job's people are told of a run that has ended."""
+    text = outcome.error if outcome.error is not None else outcome.text
+    # A failed run has a session, too, but there is nothing to read in it.
+    session_id = outcome.session_id if outcome.error is None else None
+    return CronComplete(
+        job.id, run_id, job.name, session_id or "", summarise(text), outcome.error is None, job.user_id, text
+    )
+
+
+def _keep_news(connection: peewee.Database, event: CronComplete, now: float) -> None:
+    news = News(
+        "cron_complete", event.job_name, event.result_preview, event.success, f"run-{event.run_id}", event.session_id
+    )
+    notifications.add_for(connection, news, event.user_id, now=datetime.fromtimestamp(now, UTC))
 
 
 def _after(job: Job, outcome: Outcome, now: int, *, is_interrupted: bool) -> Job:

@@ -9,6 +9,7 @@ from starpod.agent.service import Agent
 from starpod.agent.turns import Submitted
 from starpod.agent.types import Published, StreamEnded, TextDelta, TurnRequest
 from starpod.cron import store
+from starpod.cron.prompts import read_prompt
 from starpod.cron.types import HEARTBEAT, Claim, Outcome
 from starpod.db.database import Database
 from starpod.sessions.types import SessionKey, Viewer
@@ -40,21 +41,21 @@ class JobRunner:
             if not prompt:
                 return Outcome("skipped", None, is_silent=True)
         key = SessionKey("main", "main" if job.session_mode == "main" else f"job-{claim.run_id}", owner)
-        for attempt in dict.fromkeys((0, claim.attempt)):
+        for known_as in _names(claim):
             submitted = await self._agent.submit(
                 TurnRequest(
                     prompt,
                     key,
                     is_admin=is_admin,
                     model=job.model,
-                    client_message_id=f"job-{job.id}-{claim.due_at}-{attempt}",
+                    client_message_id=known_as,
                     follow_up="queue",
                     triggered_by=job.name,
                 )
             )
             outcome = await self._outcome(submitted)
             if not submitted.is_duplicate or outcome.error is None:
-                return outcome
+                break
         return outcome
 
     async def _outcome(self, submitted: Submitted) -> Outcome:
@@ -84,19 +85,8 @@ class JobRunner:
         return turn.events
 
 
-def read_prompt(path: Path) -> str:
-    """What a prompt file asks for; empty when it has nothing but headings, comments and blank lines, or cannot be read."""
-    try:
-        text = path.read_text("utf-8", errors="replace")
-    except OSError:
-        return ""
-    return text.strip() if has_content(text) else ""
-
-
-def has_content(text: str) -> bool:
-    """Whether a prompt file says anything beside headings, HTML comments, empty list items and blank lines."""
-    while (start := text.find("<!--")) >= 0:
-        end = text.find("-->", start)
-        text = text[:start] + (text[end + 3 :] if end >= 0 else "")
-    lines = (line.strip() for line in text.splitlines())
-    return any(line.strip("-*+ []xX\t") for line in lines if not line.startswith("#"))
+def _names(claim: Claim) -> list[str]:
+    """What the message may be known as already. An earlier attempt that was cut off may have been answered whole."""
+    if claim.trigger == "manual":
+        return [f"job-{claim.run_id}"]
+    return [f"job-{claim.job.id}-{claim.due_at}-{attempt}" for attempt in range(claim.attempt + 1)]

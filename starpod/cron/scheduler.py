@@ -12,7 +12,7 @@ from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.cron import claim_store, store
 from starpod.cron.service import CronJobs
-from starpod.cron.types import Claim, CronComplete, Job, Outcome
+from starpod.cron.types import Claim, Job, Outcome
 from starpod.db.database import Database
 from starpod.errors import StarpodError
 from starpod.events import EventBus
@@ -25,6 +25,7 @@ RENEW_EVERY_S = 5.0
 LONGEST_SLEEP_S = 30.0
 """The clock of the machine may be set, and another process may change jobs."""
 AFTER_FAILURE_S = 5.0
+CLOCK_JUMP_S = 2.0
 
 RunJob = Callable[[Claim], Awaitable[Outcome]]
 
@@ -55,6 +56,8 @@ class Scheduler:
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._is_closing = False
+        self._seen: tuple[float, float] | None = None
+        self._distrusts_until = float("-inf")
 
     def start(self) -> None:
         """Begin to run what is due."""
@@ -77,15 +80,19 @@ class Scheduler:
     async def tick(self) -> float | None:
         """Claim and start what is due now. Returns when something is due next (seconds since 1970), None when nothing is."""
         slots = self._config().cron.max_concurrent_runs
-        for claim in await self._database.run(
+        claimed = await self._database.run(
             claim_store.claim_due,
             now=self._now(),
             scheduler=self.id,
             lease_s=self._lease_s,
             slots=slots,
             zone=self._jobs.zone,
-        ):
+            may_take_over=self._trusts_clock(),
+        )
+        for claim in claimed.claims:
             self._spawn(claim)
+        for event in claimed.given_up:
+            self._events.publish(event)
         wake, running = await self._database.read(claim_store.look_ahead)
         # Without a free slot nothing can start before a run ends, and the end of a run wakes us.
         return wake if running < slots else None
@@ -139,7 +146,7 @@ class Scheduler:
                 "the run of job %r ended when it was no longer ours; its result is not recorded", claim.job.name
             )
         elif not outcome.is_silent:
-            self._events.publish(_complete(claim, outcome))
+            self._events.publish(claim_store.complete(claim.job, claim.run_id, outcome))
 
     async def _outcome(self, claim: Claim) -> Outcome:
         job = claim.job
@@ -168,19 +175,19 @@ class Scheduler:
                 _report(error)
                 continue
             for run_id in set(self._running) - mine:
-                logger.warning("a run was taken over because its lease had ended; it is stopped here")
+                logger.warning("a run is stopped here: its job was deleted, or another process took it over")
                 self._running[run_id].cancel()
+
+    def _trusts_clock(self) -> bool:
+        """Whether leases tell who is alive: not for a lease's time after the clock was set or the machine slept."""
+        now, monotonic = self._now(), self._clock.monotonic()
+        seen, self._seen = self._seen, (now, monotonic)
+        if seen is not None and abs((now - seen[0]) - (monotonic - seen[1])) > CLOCK_JUMP_S:
+            self._distrusts_until = monotonic + self._lease_s
+        return monotonic >= self._distrusts_until
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
-
-
-def _complete(claim: Claim, outcome: Outcome) -> CronComplete:
-    job: Job = claim.job
-    preview = claim_store.summarise(outcome.error if outcome.error is not None else outcome.text)
-    return CronComplete(
-        job.id, claim.run_id, job.name, outcome.session_id or "", preview, outcome.error is None, job.user_id
-    )
 
 
 def _report(error: Exception) -> None:

@@ -23,6 +23,8 @@ LONGEST_TIMEOUT_S = 7 * 86_400
 MOST_RETRIES = 100
 MOST_JOBS_OF_A_USER = 10_000
 PREVIEWED = 5
+RETIMED_AT_ONCE = 100
+OWN_JOB = "The heartbeat follows HEARTBEAT.md and its interval in the settings; change those, or pause it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ class CronJobs:
         self._clock = clock
         self._config = config
         self._zone = zone
+        self._timed_for: str | None = None
         self.on_change: Callable[[], None]
         self.start_run: Callable[[Job], Awaitable[str]]
         self.detach()
@@ -96,7 +99,7 @@ class CronJobs:
 
     async def create(self, viewer: Viewer, new: NewJob) -> Job:
         """Make a job of the viewer's. InvalidInput with `fields`, Conflict when there is one of that name."""
-        if new.name.startswith("__"):
+        if new.name.strip().startswith("__"):
             raise InvalidInput(
                 "The name is reserved", fields={"name": "names that begin with __ are the gateway's own"}
             )
@@ -139,7 +142,9 @@ class CronJobs:
         NotFound, Forbidden for somebody else's job, InvalidInput with `fields`, Conflict when the name is taken.
         """
         job = await self._changeable(viewer, job_id, "update")
-        if "name" in changes and changes["name"].startswith("__"):
+        if job.name == HEARTBEAT and changes.keys() - {"enabled"}:
+            raise InvalidInput(OWN_JOB)
+        if "name" in changes and changes["name"].strip().startswith("__"):
             raise InvalidInput(
                 "The name is reserved", fields={"name": "names that begin with __ are the gateway's own"}
             )
@@ -148,23 +153,26 @@ class CronJobs:
     async def change(self, job: Job, changes: dict[str, Any]) -> Job:
         """`update` without asking who."""
         now = int(self._clock.now().timestamp())
+        if "name" in changes:
+            changes = changes | {"name": changes["name"].strip()}
         changed = replace(job, **changes)
-        if changed.name != job.name:
-            changed = replace(changed, name=changed.name.strip())
         timing = ("schedule", "timezone", "enabled")
         if any(getattr(changed, field) != getattr(job, field) for field in timing):
-            changed = replace(changed, next_run_at=None, retry_at=None, retry_count=0)
-            changed = await asyncio.to_thread(self._checked, changed, now)
+            changed = await asyncio.to_thread(self._checked, replace(changed, next_run_at=None), now)
+            changes = changes | {"next_run_at": changed.next_run_at, "retry_at": None, "retry_count": 0}
         else:
             _check_texts(changed)
-        if not await self._database.run(store.replace_job, changed):
+        stored = await self._database.run(_change, job.id, changes)
+        if stored is None:
             raise NotFound(f"The job {job.name!r} was deleted meanwhile")
         self.on_change()
-        return changed
+        return stored
 
     async def delete(self, viewer: Viewer, job_id: str) -> None:
         """Remove a job and its history. NotFound, Forbidden for somebody else's."""
         job = await self._changeable(viewer, job_id, "delete")
+        if job.name == HEARTBEAT:
+            raise InvalidInput(OWN_JOB)
         await self.drop(job.id)
 
     async def drop(self, job_id: str) -> None:
@@ -182,6 +190,29 @@ class CronJobs:
     async def find_heartbeat(self) -> Job | None:
         """The job that reads HEARTBEAT.md, if there is one."""
         return await self._database.read(store.find_named, None, HEARTBEAT)
+
+    async def retime(self) -> int:
+        """Compute the next times of cron jobs without a zone of their own anew, when the zone is another than
+        before; returns how many did.
+
+        What is due already stays due.
+        """
+        self.on_change()
+        moved, after, zone = 0, "", self.zone
+        if zone == self._timed_for:
+            return 0
+        self._timed_for = zone
+        while True:
+            last, count = await self._database.run(
+                _retime, after=after, now=int(self._clock.now().timestamp()), zone=zone
+            )
+            moved += count
+            if last is None:
+                break
+            after = last
+        if moved:
+            self.on_change()
+        return moved
 
     async def runs(self, viewer: Viewer, job_id: str, *, limit: int = 50) -> list[JobRun]:
         """Runs of a job, the newest first. NotFound when the viewer may not see the job."""
@@ -219,6 +250,28 @@ class CronJobs:
         schedules.check(job.schedule, zone, now=now)
         anchor = now if job.last_run_at is None or not isinstance(job.schedule, Interval) else job.last_run_at
         return replace(job, next_run_at=schedules.next_due(job.schedule, zone, after=now, anchor=anchor))
+
+
+def _retime(connection: Any, *, after: str, now: int, zone: str) -> tuple[str | None, int]:
+    """One batch of jobs in the order of their ids: the last id, None when there are no more, and how many have another time now."""
+    jobs = store.zoneless_cron_jobs(connection, after=after, now=now, limit=RETIMED_AT_ONCE)
+    count = 0
+    for job in jobs:
+        due = schedules.next_due(job.schedule, zone, after=now, anchor=now)
+        if due is not None and due != job.next_run_at:
+            store.replace_job(connection, replace(job, next_run_at=due))
+            count += 1
+    return (jobs[-1].id if jobs else None), count
+
+
+def _change(connection: Any, job_id: str, changes: dict[str, Any]) -> Job | None:
+    """Change only these fields: the scheduler may have changed others meanwhile."""
+    job = store.find_job(connection, job_id)
+    if job is None:
+        return None
+    changed = replace(job, **changes)
+    store.replace_job(connection, changed)
+    return changed
 
 
 def _check_texts(job: Job) -> None:

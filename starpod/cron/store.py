@@ -22,9 +22,12 @@ RUN = (
 RUNS_KEPT = 200
 
 _IS_RUNNING = "EXISTS (SELECT 1 FROM cron_runs r WHERE r.job_id = j.id AND r.status = 'running')"
-_FREE = f"((j.overlap = 'skip' AND j.catch_up <> 'all') OR NOT {_IS_RUNNING})"
-_DUE = f"j.enabled = 1 AND j.next_run_at IS NOT NULL AND {_FREE}"
-_RETRY = f"j.enabled = 1 AND j.retry_at IS NOT NULL AND NOT {_IS_RUNNING}"
+_RUNS_ALL = "(j.overlap = 'queue' OR j.catch_up = 'all')"
+# Who runs every due time begins the next one only when the one before is over, with its retries.
+_FREE = f"(NOT {_RUNS_ALL} OR (j.retry_at IS NULL AND NOT {_IS_RUNNING}))"
+_HAS_OWNER = "(j.user_id IS NULL OR EXISTS (SELECT 1 FROM users u WHERE u.id = j.user_id AND u.is_active = 1))"
+_DUE = f"j.enabled = 1 AND j.next_run_at IS NOT NULL AND {_FREE} AND {_HAS_OWNER}"
+_RETRY = f"j.enabled = 1 AND j.retry_at IS NOT NULL AND NOT {_IS_RUNNING} AND {_HAS_OWNER}"
 
 
 def insert_job(connection: peewee.Database, job: Job, *, most: int) -> None:
@@ -82,12 +85,22 @@ def list_jobs(connection: peewee.Database, user_id: str | None) -> list[Job]:
     return [_job(row) for row in rows]
 
 
+def zoneless_cron_jobs(connection: peewee.Database, *, after: str, now: int, limit: int) -> list[Job]:
+    """Jobs with a cron expression in the configured zone that are not due yet, by id from behind `after`."""
+    rows = connection.execute_sql(
+        f"SELECT {JOB} FROM cron_jobs WHERE id > ? AND schedule_type = 'cron' AND timezone IS NULL AND enabled = 1 "
+        "AND next_run_at > ? ORDER BY id LIMIT ?",
+        (after, now, limit),
+    )
+    return [_job(row) for row in rows]
+
+
 def due_jobs(connection: peewee.Database, now: int, limit: int) -> list[tuple[Job, bool, bool]]:
     """Jobs that a schedule or a retry calls for, the longest overdue first: (job, whether the schedule does, whether it is running)."""
     rows = connection.execute_sql(
         f"SELECT {_prefixed(JOB)}, 1, {_IS_RUNNING}, j.next_run_at AS due FROM cron_jobs j WHERE {_DUE} AND j.next_run_at <= ? "
         f"UNION ALL SELECT {_prefixed(JOB)}, 0, 0, j.retry_at AS due FROM cron_jobs j WHERE {_RETRY} AND j.retry_at <= ? "
-        "AND (j.next_run_at IS NULL OR j.next_run_at > ?) ORDER BY due LIMIT ?",
+        f"AND (j.next_run_at IS NULL OR j.next_run_at > ? OR {_RUNS_ALL}) ORDER BY due LIMIT ?",
         (now, now, now, limit),
     )
     width = len(JOB.split(","))
@@ -97,8 +110,8 @@ def due_jobs(connection: peewee.Database, now: int, limit: int) -> list[tuple[Jo
 def next_wake(connection: peewee.Database) -> float | None:
     """When something can next be due: a job that is free to run, or the end of somebody's lease. None when nothing is."""
     row = connection.execute_sql(
-        f"SELECT (SELECT min(j.next_run_at) FROM cron_jobs j WHERE {_DUE}), "
-        f"(SELECT min(j.retry_at) FROM cron_jobs j WHERE {_RETRY}), "
+        f"SELECT (SELECT j.next_run_at FROM cron_jobs j WHERE {_DUE} ORDER BY j.next_run_at LIMIT 1), "
+        f"(SELECT j.retry_at FROM cron_jobs j WHERE {_RETRY} ORDER BY j.retry_at LIMIT 1), "
         "(SELECT min(lease_until) FROM cron_runs WHERE status = 'running')"
     ).fetchone()
     return min((float(moment) for moment in row if moment is not None), default=None)
@@ -148,10 +161,10 @@ def was_claimed(connection: peewee.Database, job_id: str, due_at: int) -> bool:
 
 
 def last_due(connection: peewee.Database, job_id: str) -> int | None:
-    """The due time of the newest run that was not started by hand."""
+    """The due time of the newest run that came to nothing and was not started by hand: what a retry is for."""
     row = connection.execute_sql(
-        "SELECT due_at FROM cron_runs WHERE job_id = ? AND trigger_kind <> 'manual' AND status <> 'skipped' "
-        "ORDER BY started_at DESC, attempt DESC LIMIT 1",
+        "SELECT due_at FROM cron_runs WHERE job_id = ? AND trigger_kind <> 'manual' AND status IN ('failed', 'interrupted') "
+        "ORDER BY started_at DESC, due_at DESC LIMIT 1",
         (job_id,),
     ).fetchone()
     return int(row[0]) if row is not None else None
@@ -182,7 +195,7 @@ def trim_runs(connection: peewee.Database, job_id: str) -> None:
     """Keep the newest runs of a job only."""
     connection.execute_sql(
         "DELETE FROM cron_runs WHERE job_id = ? AND status <> 'running' AND id NOT IN "
-        "(SELECT id FROM cron_runs WHERE job_id = ? ORDER BY started_at DESC, attempt DESC LIMIT ?)",
+        "(SELECT id FROM cron_runs WHERE job_id = ? ORDER BY started_at DESC, due_at DESC, attempt DESC LIMIT ?)",
         (job_id, job_id, RUNS_KEPT),
     )
 
@@ -210,9 +223,8 @@ def expired(connection: peewee.Database, now: float) -> list[tuple[str, Job]]:
 
 def renew(connection: peewee.Database, scheduler: str, lease_until: float) -> set[str]:
     """Prolong the leases of a scheduler; returns the ids of the runs that are still its own."""
-    connection.execute_sql(
-        "UPDATE cron_runs SET lease_until = ? WHERE scheduler = ? AND status = 'running'", (lease_until, scheduler)
-    )
+    sql = "UPDATE cron_runs SET lease_until = ? WHERE scheduler = ? AND status = 'running'"
+    connection.execute_sql(sql, (lease_until, scheduler))
     rows = connection.execute_sql("SELECT id FROM cron_runs WHERE scheduler = ? AND status = 'running'", (scheduler,))
     return {row[0] for row in rows}
 
@@ -220,7 +232,8 @@ def renew(connection: peewee.Database, scheduler: str, lease_until: float) -> se
 def list_runs(connection: peewee.Database, job_id: str, limit: int) -> list[JobRun]:
     """Runs of a job, the newest first."""
     rows = connection.execute_sql(
-        f"SELECT {RUN} FROM cron_runs WHERE job_id = ? ORDER BY started_at DESC, attempt DESC LIMIT ?", (job_id, limit)
+        f"SELECT {RUN} FROM cron_runs WHERE job_id = ? ORDER BY started_at DESC, due_at DESC, attempt DESC LIMIT ?",
+        (job_id, limit),
     )
     return [JobRun(*row) for row in rows]
 

@@ -109,7 +109,10 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class CronComplete:
-    """A run has ended. `result_preview` has at most 500 characters; `user_id` None: the agent's own job, admins hear of it."""
+    """A run has ended. `result_preview` has at most 500 characters of `text`, which is the whole answer, or why there is none.
+
+    `user_id` None: the agent's own job, admins hear of it.
+    """
 
     job_id: str
     run_id: str
@@ -118,3 +121,4 @@ class CronComplete:
     result_preview: str
     success: bool
     user_id: str | None
+    text: str = ""

@@ -1,0 +1,1 @@
+"""What happened while nobody looked: kept for each person until they have seen it."""
