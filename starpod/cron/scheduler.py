@@ -166,7 +166,7 @@ class Scheduler:
 
     async def _keep_leases(self) -> None:
         while True:
-            await asyncio.sleep(RENEW_EVERY_S)
+            await asyncio.sleep(min(RENEW_EVERY_S, self._lease_s / 4))
             if not self._running:
                 continue
             try:
