@@ -169,6 +169,8 @@ def _warnings(label: str, text: str, raw: Mapping[str, Any]) -> Iterator[str]:
     for name, table in _tables(raw.get("channels")):
         if name == "telegram" and "bot_token" in table:
             yield f"{at('channels', name, 'bot_token')}: ignored; keep the token in the vault or in the environment as TELEGRAM_BOT_TOKEN"
+        if name in ("telegram", "slack") and table.get("enabled") is True:
+            yield f"{at('channels', name, 'enabled')}: this version has no such channel yet; nothing is sent or received there"
         if name in ("telegram", "slack") and table.get("stream_mode", STREAM_MODES[0]) not in STREAM_MODES:
             yield f'{at("channels", name, "stream_mode")}: not one of {", ".join(STREAM_MODES)}; "final_only" is used'
     if raw.get("config_version", CONFIG_VERSION) > CONFIG_VERSION:
