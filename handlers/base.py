@@ -16,7 +16,7 @@ from handlers.schemas import parse
 from starpod.auth.limits import retry_after
 from starpod.auth.origins import host_allowed, same_origin_request
 from starpod.auth.types import User
-from starpod.errors import Conflict, Forbidden, InvalidInput, NotFound, StarpodError, Unavailable, Upstream
+from starpod.errors import Conflict, Forbidden, InvalidInput, NotFound, StarpodError, TooSlow, Unavailable, Upstream
 from starpod.sessions.types import Viewer
 from starpod.usage.budget_types import BudgetExceeded
 
@@ -41,6 +41,7 @@ STATUS: dict[type[StarpodError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    TooSlow: 504,
     Upstream: 502,
     BudgetExceeded: 402,
     Unavailable: 503,
@@ -77,7 +78,7 @@ class BaseHandler(tornado.web.RequestHandler):
         self.user: User | None = None
         self._chunks: list[bytes] = []
         self._received = 0
-        self._when_gone: Callable[[], None] | None = None
+        self._when_gone: Callable[[], object] | None = None
 
     @property
     def state(self) -> AppState:
@@ -205,7 +206,7 @@ class BaseHandler(tornado.web.RequestHandler):
             raise Refused(403, ADMIN_ONLY)
         return Viewer(user_id)
 
-    def when_gone(self, callback: Callable[[], None]) -> None:
+    def when_gone(self, callback: Callable[[], object]) -> None:
         """Have `callback` called when the client goes away before it is answered."""
         self._when_gone = callback
 

@@ -13,6 +13,7 @@ from starpod.approvals.service import owns
 from starpod.approvals.types import Question
 from starpod.cron.types import CronComplete
 from starpod.events import ConfigRejected, ConfigReloaded
+from starpod.instances.types import InstanceStatusChanged
 from starpod.usage.budget_types import BudgetNotice
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Notices:
             events.subscribe(CronComplete, self._on_job),
             events.subscribe(BudgetNotice, self._on_budget),
             events.subscribe((ConfigReloaded, ConfigRejected), self._on_config),
+            events.subscribe(InstanceStatusChanged, self._on_instance),
             state.agent.approvals.subscribe(self._on_question),
         )
 
@@ -64,6 +66,9 @@ class Notices:
 
     def _on_config(self, event: ConfigReloaded | ConfigRejected) -> None:
         self.tell(wire.config_event(event), _is_admin)
+
+    def _on_instance(self, event: InstanceStatusChanged) -> None:
+        self.tell(wire.instance_event(event), _is_admin)
 
     def _on_question(self, question: Question) -> None:
         """A tool call waits. Sockets that follow its turn hear of it there; for the others `resume` shows it whole."""

@@ -22,6 +22,15 @@ from handlers.cron import (
 )
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
+from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
+from handlers.instances import (
+    InstanceActionHandler,
+    InstanceHandler,
+    InstanceHealthHandler,
+    InstanceHistoryHandler,
+    InstanceListHandler,
+    InstanceLogsHandler,
+)
 from handlers.mcp import McpHandler
 from handlers.memory import MemoryReindexHandler, MemorySearchHandler
 from handlers.memory_files import MemoryFilesHandler, MemoryHistoryHandler, MemoryRevertHandler
@@ -166,6 +175,14 @@ ROUTES = (
     Route(r"/api/memory/files", MemoryFilesHandler, "user"),
     Route(r"/api/memory/history", MemoryHistoryHandler, "user"),
     Route(r"/api/memory/revert", MemoryRevertHandler, "user"),
+    Route(r"/api/instances", InstanceListHandler, "admin"),
+    Route(rf"/api/instances/{ID}", InstanceHandler, "admin"),
+    Route(rf"/api/instances/{ID}/(pause|start|restart)", InstanceActionHandler, "admin"),
+    Route(rf"/api/instances/{ID}/health", InstanceHealthHandler, "admin"),
+    Route(rf"/api/instances/{ID}/history", InstanceHistoryHandler, "admin"),
+    Route(rf"/api/instances/{ID}/logs", InstanceLogsHandler, "admin"),
+    Route(rf"/i/{ID}/ws", InstanceSocketHandler, "admin"),
+    Route(rf"/i/{ID}((?:/.*)?)", InstanceProxyHandler, "admin"),
     Route(r"/ws", SocketHandler, "user"),
     Route(r"/", PageHandler, "anyone"),
     Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),

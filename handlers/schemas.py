@@ -83,6 +83,22 @@ class AnswerFrame(BaseModel):
     remember: Remember = "once"
 
 
+class InstanceBody(BaseModel):
+    """A new instance. `secrets` names those of this gateway's secrets that it gets."""
+
+    name: str | None = Field(default=None, max_length=64)
+    region: str | None = Field(default=None, max_length=200)
+    agent_id: str | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, max_length=2000)
+    zone: str | None = Field(default=None, max_length=200)
+    machine_type: str | None = Field(default=None, max_length=200)
+    port: int | None = Field(default=None, ge=1024, le=65535)
+    secrets: list[str] = Field(default_factory=list, max_length=100)
+
+
+INSTANCE_BODY = TypeAdapter(InstanceBody)
+
+
 class RegenerateBody(BaseModel):
     """Answer the newest message of a session again, perhaps with another model."""
 

@@ -24,6 +24,7 @@ from starpod.agent.types import (
 from starpod.approvals.types import Question
 from starpod.cron.types import CronComplete
 from starpod.events import ConfigRejected, ConfigReloaded
+from starpod.instances.types import InstanceStatusChanged
 from starpod.usage.budget_types import BudgetNotice
 
 RESULT_PREVIEW_BYTES = 500
@@ -92,6 +93,12 @@ def config_event(event: ConfigReloaded | ConfigRejected) -> dict[str, Any]:
     if isinstance(event, ConfigReloaded):
         return {"type": "config_reloaded", "changed": event.changed, "restart_needed": event.restart_needed}
     return {"type": "config_rejected", "file": event.file, "line": event.line, "reason": event.reason}
+
+
+def instance_event(event: InstanceStatusChanged) -> dict[str, Any]:
+    """What admins' sockets are told of an instance."""
+    body = {"type": "instance_status_changed", "id": event.id, "name": event.name, "status": event.status}
+    return body | {"error": event.error}
 
 
 def job_event(event: CronComplete) -> dict[str, Any]:

@@ -33,5 +33,9 @@ class Upstream(StarpodError):
     """A service that we depend on (a model provider, Telegram, a fetched page) failed."""
 
 
+class TooSlow(Upstream):
+    """A service that we depend on did not answer in time."""
+
+
 class Unavailable(StarpodError):
     """The gateway itself cannot answer now (database locked, disk full); trying again later may work."""

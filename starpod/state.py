@@ -31,6 +31,7 @@ from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
 from starpod.events import AccessChanged, ConfigReloaded, EventBus, VaultChanged
+from starpod.instances.service import Instances
 from starpod.memory.files import MemoryFiles
 from starpod.memory.index import MemoryIndex
 from starpod.memory.semantic import IndexChunks, SemanticIndex
@@ -74,6 +75,7 @@ class AppState:
     heartbeat: Heartbeat
     lifecycle: Lifecycle
     notifications: Notifications
+    instances: Instances
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -110,6 +112,7 @@ class AppState:
             self.auth.flush,
             self.agent.pulse,
             self.memory_index.pulse,
+            self.instances.pulse,
         ):
             try:
                 await step()
@@ -126,6 +129,7 @@ class AppState:
         """Close everything in the reverse order of opening."""
         self._unsubscribe()
         self.notifications.close()
+        await self.instances.close()
         await self.watcher.close()
         await self.scheduler.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
@@ -268,6 +272,15 @@ async def open_state(
         heartbeat=heartbeat,
         lifecycle=Lifecycle(agent, paths.config_dir, lambda: watcher.config),
         notifications=Notifications(database, clock, events, tasks),
+        instances=Instances(
+            folder=paths.agent_home / "instances",
+            database=database,
+            clock=clock,
+            events=events,
+            config=lambda: watcher.config.instances,
+            environ=lambda: watcher.current.environ,
+            secrets=lambda: vault.over(watcher.current.environ),
+        ),
         tasks=tasks,
         lock=lock,
     )

@@ -268,6 +268,22 @@ class ProxyConfig(Section):
     enabled: bool = Field(default=False, description="Send the agent's requests through the vault's proxy")
 
 
+class InstancesConfig(Section):
+    driver: Literal["process", "remote"] = Field(
+        default="process", description='Where instances run: "process" = on this machine, "remote" = at a backend'
+    )
+    max_count: Count = Field(default=20, description="Most instances on this machine")
+    memory_limit_mb: Count = Field(default=1024, description="Most memory of one instance in MB; 0 = no limit")
+    open_files: Annotated[int, Field(ge=64, le=1048576)] = Field(
+        default=1024, description="Most files that one instance may have open"
+    )
+    health_interval_secs: Positive = Field(default=30, description="Seconds between two looks at an instance")
+    heartbeat_timeout_secs: Positive = Field(
+        default=90, description="Seconds without an answer after which an instance is started again"
+    )
+    max_restarts: Count = Field(default=8, description="Restarts in a row before an instance is given up")
+
+
 class Config(Section):
     """All of `agent.toml`."""
 
@@ -322,6 +338,7 @@ class Config(Section):
     budget: BudgetConfig = Field(default_factory=BudgetConfig, description="Budgets")
     proxy: ProxyConfig = Field(default_factory=ProxyConfig, description="Proxy")
     mcp: McpConfig = Field(default_factory=McpConfig, description="MCP servers")
+    instances: InstancesConfig = Field(default_factory=InstancesConfig, description="Instances")
     providers: Mapping[str, ProviderConfig] = Field(
         default_factory=dict,
         validate_default=True,

@@ -1,0 +1,86 @@
+"""`/api/instances`: further agents that this gateway runs. For admins."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+from pydantic_core import to_json
+from tornado.iostream import StreamClosedError
+
+from handlers.base import BaseHandler
+from handlers.schemas import INSTANCE_BODY
+from starpod.instances.types import NewInstance
+
+DONE = {"pause": "paused", "start": "started", "restart": "restarted"}
+
+
+class InstanceListHandler(BaseHandler):
+    """All instances, and new ones."""
+
+    async def get(self) -> None:
+        self.send_json(await self.state.instances.list())
+
+    async def post(self) -> None:
+        body = self.read_body(INSTANCE_BODY)
+        new = replace(NewInstance(**body.model_dump(exclude={"secrets"})), secrets=tuple(body.secrets))
+        self.send_json(await self.state.instances.create(new), 201)
+
+
+class InstanceHandler(BaseHandler):
+    """One instance; its id may be shortened."""
+
+    async def get(self, instance_id: str) -> None:
+        self.send_json(await self.state.instances.get(instance_id))
+
+    async def delete(self, instance_id: str) -> None:
+        await self.state.instances.delete(instance_id)
+        self.set_status(204)
+        self.finish()
+
+
+class InstanceActionHandler(BaseHandler):
+    """Pause, start, restart."""
+
+    async def post(self, instance_id: str, action: str) -> None:
+        instances = self.state.instances
+        actions = {"pause": instances.pause, "start": instances.start, "restart": instances.restart}
+        await actions[action](instance_id)
+        self.send_json({"status": DONE[action]})
+
+
+class InstanceHealthHandler(BaseHandler):
+    """How it is."""
+
+    async def get(self, instance_id: str) -> None:
+        self.send_json(await self.state.instances.health(instance_id))
+
+
+class InstanceHistoryHandler(BaseHandler):
+    """How it was, for a graph."""
+
+    async def get(self, instance_id: str) -> None:
+        self.send_json(await self.state.instances.history(instance_id))
+
+
+class InstanceLogsHandler(BaseHandler):
+    """`?tail=&follow=`: its log, a JSON object a line."""
+
+    async def get(self, instance_id: str) -> None:
+        tail = self.int_argument("tail", 100, most=10_000) or 0
+        follow = self.flag_argument("follow")
+        entries = await self.state.instances.logs(instance_id, tail=tail, follow=follow)
+        self.set_header("Content-Type", "application/x-ndjson; charset=UTF-8")
+        task = self.state.tasks.spawn(self._send(entries), name="instance-logs")
+        self.when_gone(task.cancel)
+        with contextlib.suppress(asyncio.CancelledError, StreamClosedError):
+            await task
+            self.finish()
+
+    async def _send(self, entries: AsyncIterator[dict[str, Any]]) -> None:
+        async for entry in entries:
+            self.write(to_json(entry) + b"\n")
+            await self.flush()

@@ -1,0 +1,1 @@
+"""Further agents that this gateway runs, or has run for it elsewhere."""
