@@ -51,7 +51,7 @@ def ask(url: str, question: Question, api_key: str | None = None) -> Iterator[di
         ):
             if response.status_code != 200:
                 response.read()
-                raise _refusal(response)
+                raise refusal(response)
             yield from parse_events(response.iter_lines())
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
         raise NoGateway(
@@ -110,7 +110,8 @@ def _parsed(text: str) -> dict[str, Any]:
     return message if isinstance(message, dict) else {}
 
 
-def _refusal(response: httpx2.Response) -> StarpodError:
+def refusal(response: httpx2.Response) -> StarpodError:
+    """What the gateway's answer of another status than success means."""
     try:
         text = str(response.json()["error"])
     except (ValueError, KeyError, TypeError):

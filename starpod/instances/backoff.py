@@ -11,7 +11,7 @@ STEADY_S = 300.0
 
 @dataclass(slots=True)
 class Backoff:
-    """Half a second, then twice as long each time; given up after `limit` times in a row. A life of five minutes starts it anew."""
+    """At once, then after 0.5 s, 1 s, 2 s and so on; given up after `limit` times in a row. A life of five minutes starts it anew."""
 
     limit: int
     count: int = 0
@@ -21,7 +21,7 @@ class Backoff:
         """Note an end at `now` after a life of `lived_s`."""
         if lived_s >= STEADY_S:
             self.count = 0
-        self.due = now + min(LONGEST_S, FIRST_S * 2**self.count)
+        self.due = now + (min(LONGEST_S, FIRST_S * 2 ** (self.count - 1)) if self.count else 0.0)
         self.count += 1
 
     @property
