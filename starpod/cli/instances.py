@@ -86,7 +86,7 @@ def show_logs(
 ) -> None:
     """Show the log of an instance."""
     query = f"?tail={tail}&follow={str(follow).lower()}"
-    with _client(folder) as client, client.stream("GET", f"/{which}/logs{query}") as response:
+    with _client(folder) as client, client.stream("GET", f"/api/instances/{which}/logs{query}") as response:
         if not response.is_success:
             response.read()
             raise refusal(response)
@@ -107,9 +107,7 @@ def _client(folder: Path) -> Iterator[httpx2.Client]:
         headers = {"X-API-Key": key} if key else {}
         timeout = httpx2.Timeout(TIMEOUT_S, read=None)
         try:
-            with httpx2.Client(
-                base_url=f"{address}/api/instances", headers=headers, timeout=timeout, trust_env=False
-            ) as client:
+            with httpx2.Client(base_url=address, headers=headers, timeout=timeout, trust_env=False) as client:
                 yield client
         except httpx2.HTTPError as error:
             raise Upstream("the connection to the gateway broke") from error
@@ -117,7 +115,7 @@ def _client(folder: Path) -> Iterator[httpx2.Client]:
 
 def _ask(folder: Path, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
     with _client(folder) as client:
-        response = client.request(method, path, json=body)
+        response = client.request(method, f"/api/instances{path}", json=body)
     if not response.is_success:
         raise refusal(response)
     return response.json() if response.content else None
