@@ -25,6 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "starpod.approvals",
         "starpod.auth",
+        "starpod.backup",
         "starpod.vault",
         "starpod.usage",
         "starpod.sessions",

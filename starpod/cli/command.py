@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from starpod import __version__
-from starpod.cli import accounts, instances, secrets
+from starpod.cli import accounts, archives, instances, secrets
 from starpod.cli.gateway import Question, answer_approval, ask, stop_turn
 from starpod.cli.place import Folder, running_gateway
 from starpod.cli.screen import Screen, plain
@@ -36,6 +36,8 @@ app.add_typer(accounts.users, name="users")
 app.add_typer(accounts.keys, name="keys")
 app.add_typer(secrets.vault, name="vault")
 app.add_typer(instances.instances, name="instances")
+app.command()(archives.backup)
+app.command()(archives.restore)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
