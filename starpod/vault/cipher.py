@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 KEY_BYTES = 32
 NONCE_BYTES = 12
 
 
 class Cipher:
-    """Seals and opens with one key."""
+    """Seals and opens with one key. The first time brings a library of 6 MB in: not to be done on the event loop."""
 
     def __init__(self, key: bytes) -> None:
-        self._aead = AESGCM(key)
+        self._key = key
         self.key_id = hashlib.sha256(b"starpod vault key\0" + key).hexdigest()[:16]
         """Tells keys apart without telling anything about them."""
 
@@ -27,10 +29,18 @@ class Cipher:
 
     def open(self, name: str, nonce: bytes, sealed: bytes) -> str | None:
         """The value, None when the row is not what was sealed under this name with this key."""
+        from cryptography.exceptions import InvalidTag
+
         try:
             return self._aead.decrypt(nonce, sealed, _bound_to(name)).decode()
         except (InvalidTag, ValueError, TypeError):
             return None
+
+    @cached_property
+    def _aead(self) -> AESGCM:
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        return AESGCM(self._key)
 
 
 def _bound_to(name: str) -> bytes:

@@ -121,10 +121,11 @@ class Vault:
         async with self._lock:
             for _ in range(2):
                 cipher = await self._cipher_to_write()
+                sealed = await asyncio.to_thread(cipher.seal, name, value)
                 stamp = await self._database.run(
                     store.put_entry,
                     name,
-                    cipher.seal(name, value),
+                    sealed,
                     cipher.key_id,
                     hosts=hosts,
                     keep_hosts=keep_hosts,
@@ -198,15 +199,7 @@ class Vault:
             self._opened = _Opened(stamp, None, {}, tuple(_shown(row, None) for row in rows))
             self._tell(str(error))
             return
-        values = (
-            {}
-            if cipher is None
-            else {
-                row.name: value
-                for row in rows
-                if not is_denied(row.name) and (value := cipher.open(row.name, row.nonce, row.sealed)) is not None
-            }
-        )
+        values = await asyncio.to_thread(_open_all, cipher, rows) if cipher is not None and rows else {}
         entries = tuple(_shown(row, values.get(row.name)) for row in rows)
         is_changed = values != self._opened.values
         self._opened = _Opened(stamp, cipher, values, entries)
@@ -298,6 +291,12 @@ def check_hosts(hosts: Sequence[str] | None) -> tuple[str, ...] | None:
                 "A host is not usable", {"allowed_hosts": f"{host[:80]!r} is no host name such as api.example.org"}
             )
     return tuple(dict.fromkeys(host.lower() for host in hosts))
+
+
+def _open_all(cipher: Cipher, rows: Sequence[SealedEntry]) -> dict[str, str]:
+    """The values by name of what opens and may be used."""
+    opened = ((row.name, cipher.open(row.name, row.nonce, row.sealed)) for row in rows if not is_denied(row.name))
+    return {name: value for name, value in opened if value is not None}
 
 
 def _shown(row: SealedEntry, value: str | None) -> VaultEntry:
