@@ -66,6 +66,8 @@ setup(
         "lxml_html_clean>=0.4.6,<1",  # justext, which trafilatura uses, needs it and does not say so
         "lxml>=6.1,<7",
         "html2text>=2025.4",
+        "python-telegram-bot>=22.8,<23",
+        "markdown-it-py>=4.3,<5",
         "argon2-cffi>=25.1,<26",
         "cryptography>=50.0,<51",
         "typer>=0.29,<1",

@@ -24,6 +24,8 @@ class HealthHandler(BaseHandler):
             warnings.append("the vault cannot be used; see the log")
         if self.state.semantic.problem is not None:
             warnings.append("memory is searched by words alone; see the log")
+        if self.state.telegram.status.state == "failing":
+            warnings.append("Telegram does not work; see the log")
         if warnings:
             body["warnings"] = warnings
         self.send_json(body)

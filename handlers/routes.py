@@ -20,6 +20,7 @@ from handlers.cron import (
     JobSwitchHandler,
     PreviewHandler,
 )
+from handlers.deliveries import DeliveryHandler, DeliveryListHandler, DeliveryRetryHandler
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
@@ -134,6 +135,9 @@ ROUTES = (
     Route(rf"/api/cron/jobs/{ID}/runs", JobHistoryHandler, "user"),
     Route(r"/api/notifications", NotificationListHandler, "user"),
     Route(r"/api/notifications/read", NotificationReadHandler, "user"),
+    Route(r"/api/outbox", DeliveryListHandler, "user"),
+    Route(rf"/api/outbox/{ID}", DeliveryHandler, "user"),
+    Route(rf"/api/outbox/{ID}/retry", DeliveryRetryHandler, "user"),
     Route(r"/api/memory/search", MemorySearchHandler, "user"),
     Route(r"/api/memory/reindex", MemoryReindexHandler, "user"),
     Route(rf"/api/settings/({'|'.join(SECTIONS)})", SectionHandler, "admin"),

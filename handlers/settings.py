@@ -82,7 +82,7 @@ class SectionHandler(BaseHandler):
 
 
 class StatusHandler(BaseHandler):
-    """`GET /api/settings/status`: what is wrong with the files, and what waits for a restart."""
+    """`GET /api/settings/status`: what is wrong with the files, what waits for a restart, how the channels are doing."""
 
     def get(self) -> None:
         watcher = self.state.watcher
@@ -92,6 +92,7 @@ class StatusHandler(BaseHandler):
                 "rejected": [*rejected, *watcher.problems.values()],
                 "warnings": watcher.current.warnings,
                 "restart_needed": watcher.restart_needed,
+                "telegram": self.state.telegram.status,
             }
         )
 

@@ -15,6 +15,7 @@ from starpod.agent.service import Agent
 from starpod.auth.limits import FailedAttempts, SlidingWindow
 from starpod.auth.service import Auth
 from starpod.auth.types import Actor
+from starpod.channels.telegram.service import Telegram
 from starpod.clock import Clock, SystemClock
 from starpod.config.loader import Frontend, LoadedConfig, load_frontend
 from starpod.config.problems import ConfigError
@@ -27,6 +28,7 @@ from starpod.cron.notifier import Notifier, NotifierQueue
 from starpod.cron.running import JobRunner
 from starpod.cron.scheduler import Scheduler
 from starpod.cron.service import CronJobs
+from starpod.cron.types import CronComplete
 from starpod.db.database import Database
 from starpod.db.lock import GatewayLock
 from starpod.db.migrate import migrate
@@ -37,6 +39,7 @@ from starpod.memory.index import MemoryIndex
 from starpod.memory.semantic import IndexChunks, SemanticIndex
 from starpod.net.frames import Frames
 from starpod.notifications.service import Notifications
+from starpod.outbox.service import Outbox
 from starpod.paths import Paths
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
@@ -75,7 +78,9 @@ class AppState:
     heartbeat: Heartbeat
     lifecycle: Lifecycle
     notifications: Notifications
+    outbox: Outbox
     instances: Instances
+    telegram: Telegram
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -97,6 +102,7 @@ class AppState:
         """Start what works by itself. Called once the port is open, so that nothing of it delays the first answer."""
         self.scheduler.start()
         self.heartbeat.changed()
+        self.telegram.start()
         self.tasks.spawn(self.jobs.retime(), name="retime-jobs")
         self.tasks.spawn(self.lifecycle.run(), name="lifecycle")
 
@@ -132,7 +138,10 @@ class AppState:
         await self.instances.close()
         await self.watcher.close()
         await self.scheduler.close()
+        await self.outbox.close()
+        await self.telegram.stop_polling()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
+        await self.telegram.close()
         await self.semantic.close()
         await self.memory_index.close()
         await self.budgets.close()
@@ -242,6 +251,10 @@ async def open_state(
     )
     tasks = TaskSet("gateway")
     heartbeat = Heartbeat(agent.jobs, paths.config_dir / "HEARTBEAT.md", lambda: watcher.config, tasks)
+    auth = auth or Auth(database, clock)
+    limiter = SlidingWindow(settings.rate_limit_requests, settings.rate_limit_window_secs, clock)
+    notifications = Notifications(database, clock, events, tasks)
+    outbox = Outbox(database, clock, notifications.tell_of_channel)
     state = AppState(
         paths=paths,
         database=database,
@@ -249,8 +262,8 @@ async def open_state(
         events=events,
         watcher=watcher,
         writer=ConfigWriter(paths, watcher),
-        auth=auth or Auth(database, clock),
-        rate_limiter=SlidingWindow(settings.rate_limit_requests, settings.rate_limit_window_secs, clock),
+        auth=auth,
+        rate_limiter=limiter,
         failed_attempts=FailedAttempts(settings.failed_attempts, settings.failed_attempts_window_secs, clock),
         agent=agent,
         sessions=Sessions(database),
@@ -271,7 +284,8 @@ async def open_state(
         ),
         heartbeat=heartbeat,
         lifecycle=Lifecycle(agent, paths.config_dir, lambda: watcher.config),
-        notifications=Notifications(database, clock, events, tasks),
+        notifications=notifications,
+        outbox=outbox,
         instances=Instances(
             folder=paths.agent_home / "instances",
             database=database,
@@ -281,9 +295,22 @@ async def open_state(
             environ=lambda: watcher.current.environ,
             secrets=lambda: vault.over(watcher.current.environ),
         ),
+        telegram=Telegram(
+            agent=agent,
+            auth=auth,
+            database=database,
+            clock=clock,
+            events=events,
+            config=lambda: watcher.config,
+            secrets=lambda: vault.over(watcher.current.environ),
+            limiter=limiter,
+            outbox=outbox,
+        ),
         tasks=tasks,
         lock=lock,
     )
+    notifications.on_kept = outbox.wake
+    events.subscribe(CronComplete, lambda event: outbox.wake())
     state._unsubscribe = events.subscribe(ConfigReloaded, lambda event: state.apply_settings())
     vault.on_change = state.apply_secrets
     state.apply_limits()

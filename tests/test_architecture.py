@@ -33,6 +33,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "starpod.skills",
         "starpod.instances",
         "starpod.cron",
+        "starpod.outbox",
         "starpod.notifications",
     ),
     ("starpod.tools",),
@@ -248,6 +249,8 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
     ):
         start = ROOT / top
         for path in [start] if start.is_file() else sorted(start.rglob("*")):
+            if {"node_modules", "dist"} & set(path.relative_to(ROOT).parts):
+                continue
             if path.suffix in TEXT_SUFFIXES and path.is_file() and path != Path(__file__).resolve():
                 lines = enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
                 found += [f"{path.relative_to(ROOT)}:{number}" for number, line in lines if MACHINE_PATH.search(line)]
@@ -325,3 +328,11 @@ def test_a_machine_path_is_seen(line: str) -> None:
 )
 def test_other_paths_are_no_machine_paths(line: str) -> None:
     assert not MACHINE_PATH.search(line)
+
+
+def test_no_text_becomes_html_in_the_browser() -> None:
+    """What a model or a person wrote is only ever put into the page as text."""
+    banned = re.compile(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|DOMParser|createContextualFragment")
+    sources = [path for path in sorted((ROOT / "static" / "src").rglob("*")) if path.suffix in (".ts", ".tsx")]
+    assert sources
+    assert [path.name for path in sources if banned.search(path.read_text(encoding="utf-8"))] == []

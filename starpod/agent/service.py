@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +23,7 @@ from starpod.agent.ollama import OllamaModels
 from starpod.agent.prompt import Prompts
 from starpod.agent.registry import ModelInfo, Registry
 from starpod.agent.replay import replay
+from starpod.agent.request_checks import check_request
 from starpod.agent.review import MemoryKeeper, Subject
 from starpod.agent.runner import Runner
 from starpod.agent.skill_drafts import SkillDraft, SkillDrafts
@@ -35,13 +35,13 @@ from starpod.clock import Clock, local_zone
 from starpod.config.schema import Config
 from starpod.cron.service import CronJobs
 from starpod.db.database import Database
-from starpod.errors import InvalidInput, NotFound
+from starpod.errors import NotFound
 from starpod.memory.files import MemoryFiles
 from starpod.memory.index import MemoryIndex
 from starpod.net.guarded import GuardedClient
 from starpod.paths import Paths
 from starpod.sessions import store as sessions
-from starpod.sessions.types import AGENT_USER_IDS, Channel, Viewer
+from starpod.sessions.types import AGENT_USER_IDS, Channel, SessionKey, Viewer
 from starpod.skills.service import Skills
 from starpod.tasks import TaskSet
 from starpod.tools.families import ToolServices, families
@@ -58,8 +58,6 @@ logger = logging.getLogger(__name__)
 
 KEPT_DELETED = timedelta(days=30)
 PURGED_AT_ONCE = 20
-USER_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-CLIENT_MESSAGE_ID_LENGTH = 200
 CLIENT_KEPT_S = 60.0
 
 
@@ -166,11 +164,21 @@ class Agent:
         prepared = await self._prepare(request)
         turn, accepted = await self.turns.submit(request, prepared)
         if accepted.closed_session_id is not None:
-            self._prompts.forget(accepted.closed_session_id)
-            self._aftermath.session_closed(accepted.closed_session_id, request.key.user_id, is_admin=request.is_admin)
+            self._session_closed(accepted.closed_session_id, request.key, is_admin=request.is_admin)
         if accepted.kind != "duplicate" and request.files:
             await self._remember_files(request, prepared, accepted.session_id, turn)
         return submitted(turn, accepted)
+
+    async def close_session(self, key: SessionKey, *, is_admin: bool) -> str | None:
+        """Let the next message of `key` begin a conversation; returns the id of the session that this ended, if one was open."""
+        session_id = await self.database.run(sessions.close_open, key)
+        if session_id is not None:
+            self._session_closed(session_id, key, is_admin=is_admin)
+        return session_id
+
+    def _session_closed(self, session_id: str, key: SessionKey, *, is_admin: bool) -> None:
+        self._prompts.forget(session_id)
+        self._aftermath.session_closed(session_id, key.user_id, is_admin=is_admin)
 
     async def find_turn(self, viewer: Viewer, session_id: str, turn_id: str | None = None) -> Turn | None:
         """The named turn of a session, or its newest, if it is still in memory. NotFound for a session the viewer may not see."""
@@ -287,7 +295,7 @@ class Agent:
 
     async def _prepare(self, request: TurnRequest) -> Prepared:
         config = self._config()
-        _check_request(request)
+        check_request(request)
         self.mcp.start()
         attachments.check([(file.file_name, len(file.data)) for file in request.files], config.attachments)
         await self.models.warm_up()
@@ -405,28 +413,6 @@ def gap_of(config: Config, channel: Channel) -> timedelta | None:
         case "telegram" | "email" | "slack":
             minutes: int | None = getattr(config.channels, channel).gap_minutes
             return timedelta(minutes=minutes) if minutes is not None else None
-
-
-def _check_request(request: TurnRequest) -> None:
-    if not request.text.strip() and not request.files:
-        raise InvalidInput("The message is empty", fields={"text": "say something or attach a file"})
-    try:
-        request.text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput(
-            "The message is no valid Unicode", fields={"text": "holds half of a surrogate pair"}
-        ) from error
-    if not USER_ID.fullmatch(request.key.user_id):
-        raise InvalidInput("The user id is not usable", fields={"user_id": "use 1 to 64 letters, digits, - or _"})
-    if len(request.key.key) > CLIENT_MESSAGE_ID_LENGTH:
-        raise InvalidInput(
-            "The session key is too long",
-            fields={"channel_session_key": f"at most {CLIENT_MESSAGE_ID_LENGTH} characters"},
-        )
-    if request.client_message_id is not None and not 0 < len(request.client_message_id) <= CLIENT_MESSAGE_ID_LENGTH:
-        raise InvalidInput(
-            "The message id is not usable", fields={"client_message_id": f"1 to {CLIENT_MESSAGE_ID_LENGTH} characters"}
-        )
 
 
 def _with_files(

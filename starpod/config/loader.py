@@ -20,7 +20,7 @@ from starpod.config.mcp import McpConfig, McpServerConfig
 from starpod.config.problems import ConfigError, dotted, one_line, syntax_error, validation_error
 from starpod.config.providers import key_variable
 from starpod.config.schema import Config, ProviderConfig
-from starpod.config.types import STREAM_MODES
+from starpod.config.types import STREAM_MODES, TELEGRAM_MODES
 from starpod.paths import Paths
 
 LARGEST_FILE_BYTES = 1_048_576
@@ -169,10 +169,11 @@ def _warnings(label: str, text: str, raw: Mapping[str, Any]) -> Iterator[str]:
     for name, table in _tables(raw.get("channels")):
         if name == "telegram" and "bot_token" in table:
             yield f"{at('channels', name, 'bot_token')}: ignored; keep the token in the vault or in the environment as TELEGRAM_BOT_TOKEN"
-        if name in ("telegram", "slack") and table.get("enabled") is True:
+        if name == "slack" and table.get("enabled") is True:
             yield f"{at('channels', name, 'enabled')}: this version has no such channel yet; nothing is sent or received there"
-        if name in ("telegram", "slack") and table.get("stream_mode", STREAM_MODES[0]) not in STREAM_MODES:
-            yield f'{at("channels", name, "stream_mode")}: not one of {", ".join(STREAM_MODES)}; "final_only" is used'
+        modes = {"telegram": TELEGRAM_MODES, "slack": STREAM_MODES}.get(name, ())
+        if modes and table.get("stream_mode", modes[0]) not in modes:
+            yield f'{at("channels", name, "stream_mode")}: not one of {", ".join(modes)}; "final_only" is used'
     if raw.get("config_version", CONFIG_VERSION) > CONFIG_VERSION:
         yield f"{at('config_version')}: the file was written for a newer Starpod; keys this one does not know are ignored"
     for path in _unknown(raw, Config, ()):

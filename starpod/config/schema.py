@@ -22,6 +22,7 @@ from starpod.config.types import (
     Count,
     Hosts,
     KnownStreamMode,
+    KnownTelegramMode,
     ModelSpecs,
     OptionalModelSpec,
     OptionalTimezone,
@@ -37,6 +38,7 @@ from starpod.config.types import (
 )
 
 StreamMode = Annotated[Literal["final_only", "all_messages"], KnownStreamMode]
+TelegramMode = Annotated[Literal["final_only", "all_messages", "live"], KnownTelegramMode]
 
 OptionalAmount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None
 
@@ -129,8 +131,12 @@ class ToolsConfig(Section):
 class TelegramConfig(Section):
     enabled: bool = Field(default=False, description="Run the Telegram bot; its token is TELEGRAM_BOT_TOKEN")
     gap_minutes: Positive | None = Field(default=360, description="Minutes of silence after which a new session begins")
-    stream_mode: StreamMode = Field(
-        default="final_only", description='"final_only" sends the last text, "all_messages" each as it comes'
+    stream_mode: TelegramMode = Field(
+        default="final_only",
+        description='"final_only" sends the last text, "all_messages" each as it comes, "live" one that grows as it is written',
+    )
+    api_url: Url = Field(
+        default="https://api.telegram.org", description="Address of the Bot API, for a server of your own"
     )
 
 

@@ -13,6 +13,7 @@ from starpod.config.schema import (
     ApprovalConfig,
     AuthConfig,
     Config,
+    InstancesConfig,
     ProviderHttpConfig,
     ToolsConfig,
     TurnsConfig,
@@ -55,6 +56,7 @@ WHOLE_TABLES: dict[str, type[Section]] = {
     "turns": TurnsConfig,
     "websocket": WebSocketConfig,
     "provider_http": ProviderHttpConfig,
+    "instances": InstancesConfig,
 }
 SECTIONS: dict[str, tuple[Setting, ...]] = {
     "general": (

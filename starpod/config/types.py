@@ -112,3 +112,5 @@ BlankIsNone = BeforeValidator(_blank_is_none)
 
 STREAM_MODES = ("final_only", "all_messages")
 KnownStreamMode = _known_or("final_only", *STREAM_MODES)
+TELEGRAM_MODES = (*STREAM_MODES, "live")
+KnownTelegramMode = _known_or("final_only", *TELEGRAM_MODES)

@@ -176,8 +176,9 @@ def complete(job: Job, run_id: str, outcome: Outcome) -> CronComplete:
 
 def _keep_news(connection: peewee.Database, event: CronComplete, now: float) -> None:
     news = News(
-        "cron_complete", event.job_name, event.result_preview, event.success, f"run-{event.run_id}", event.session_id
-    )
+        "cron_complete", event.job_name, event.result_preview, event.success, f"run-{event.run_id}", event.session_id,
+        whole=event.text,
+    )  # fmt: skip
     notifications.add_for(connection, news, event.user_id, now=datetime.fromtimestamp(now, UTC))
 
 

@@ -26,6 +26,8 @@ def load_migrations() -> dict[int, Migration]:
     found: dict[int, Migration] = {}
     for module in pkgutil.iter_modules(migrations.__path__):
         if match := re.fullmatch(r"m(\d{4})_\w+", module.name):
+            if int(match[1]) in found:
+                raise RuntimeError(f"two migrations have the number {match[1]}")
             found[int(match[1])] = importlib.import_module(f"{migrations.__name__}.{module.name}").apply
     return dict(sorted(found.items()))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
+from collections.abc import Callable
 
 from starpod.clock import Clock
 from starpod.db.database import Database
@@ -27,6 +28,8 @@ class Notifications:
         self._database = database
         self._clock = clock
         self._tasks = tasks
+        self.on_kept: Callable[[], None] = lambda: None
+        """Called after something was kept that may have to go outside, too."""
         self._unsubscribe = (
             events.subscribe(BudgetNotice, self._on_budget),
             events.subscribe(ConfigRejected, self._on_config),
@@ -59,8 +62,19 @@ class Notifications:
         news = News("config_rejected", title, event.reason[:LONGEST_TEXT], False, f"config-{uuid.uuid4()}")
         self._tasks.spawn(self._keep(news, None), name="config-notice")
 
+    async def tell_of_channel(self, channel: str, user_id: str, is_failing: bool, reason: str) -> None:
+        """A channel to the outside fails or works again: for one person, who is told, or (user_id '') for all, so admins are."""
+        name = channel.capitalize()
+        title = f"{name} messages do not arrive" if is_failing else f"{name} messages arrive again"
+        detail = f": {reason}" if reason else ""
+        (logger.warning if is_failing else logger.info)("%s%s%s", title, f" at {user_id}" if user_id else "", detail)
+        text = f"{reason}. They are kept, and sent when it works again." if is_failing and not user_id else reason
+        news = News("delivery", title, text[:LONGEST_TEXT], not is_failing, f"channel-{uuid.uuid4()}")
+        await self._database.run(store.add_for, news, user_id or None, now=self._clock.now())
+
     async def _keep(self, news: News, user_id: str | None) -> None:
         try:
             await self._database.run(store.add_for_both, news, user_id, now=self._clock.now())
+            self.on_kept()
         except StarpodError as error:
             logger.warning("a notice could not be kept: %s", error)

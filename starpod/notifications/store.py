@@ -8,6 +8,8 @@ import peewee
 
 from starpod.clock import format_time
 from starpod.notifications.types import News, Notification
+from starpod.outbox import store as outbox
+from starpod.outbox.types import Message
 
 KEPT = 200
 
@@ -63,11 +65,18 @@ def _add(connection: peewee.Database, news: News, user_id: str | None, *, now: d
         ),
     )  # fmt: skip
     if cursor.rowcount:
+        if user_id is not None and news.kind != "delivery":
+            outbox.add(connection, _outside(news), user_id, now.timestamp())
         connection.execute_sql(
             "DELETE FROM notifications WHERE coalesce(user_id, '') = ? AND id <= "
             "(SELECT id FROM notifications WHERE coalesce(user_id, '') = ? ORDER BY id DESC LIMIT 1 OFFSET ?)",
             (user_id or "", user_id or "", KEPT),
         )
+
+
+def _outside(news: News) -> Message:
+    title = news.title if news.success or news.kind != "cron_complete" else f"{news.title} failed"
+    return Message(title, f"**{title}**\n\n{news.text if news.whole is None else news.whole}", news.source)
 
 
 def _admins(connection: peewee.Database) -> list[str | None]:

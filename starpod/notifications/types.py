@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["cron_complete", "budget_notice", "config_rejected"]
+Kind = Literal["cron_complete", "budget_notice", "config_rejected", "delivery"]
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """Something to tell. `title` is short, `text` has at most 500 characters; `source` names what happened, which is told once only."""
+    """Something to tell. `title` is short, `text` has at most 500 characters; `source` names what happened, which is told once only.
+
+    `whole` is the text uncut, for channels outside; None when it is `text`. News of the kind `delivery` stay in the gateway.
+    """
 
     kind: Kind
     title: str
@@ -18,6 +21,7 @@ class News:
     success: bool
     source: str
     session_id: str = ""
+    whole: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from starpod.db.database import Database
 from starpod.errors import InvalidInput, NotFound
 from starpod.sessions import export, export_store, removal_store, search, search_store, store
 from starpod.sessions.export import Format
-from starpod.sessions.types import Channel, Message, Session, SessionHit, SessionKey, SessionQuery, Viewer
+from starpod.sessions.types import Channel, ExportedTurn, Message, Session, SessionHit, SessionKey, SessionQuery, Viewer
 
 TITLE_BYTES = 100
 KEPT_LISTS = 200
@@ -105,6 +105,11 @@ class Sessions:
             return session, export.as_markdown(session, turns, pages)
         files = await self._database.read(export_store.list_files, session_id)
         return session, export.as_json(session, turns, files, pages)
+
+    async def turns(self, viewer: Viewer, session_id: str) -> list[ExportedTurn]:
+        """Every turn of a session with what it used, in the order they were asked. NotFound as `get`."""
+        await self.get(viewer, session_id)
+        return await self._database.read(export_store.list_turns, session_id)
 
     async def index(self) -> None:
         """Bring the search index up to the newest message, a batch at a time."""

@@ -17,6 +17,7 @@ COLUMNS = (
     "is_read, is_archived, triggered_by, is_pinned"
 )
 CLOSED_BY_GAP = "Auto-closed: inactivity"
+CLOSED_BY_USER = "Closed: a new conversation was begun"
 
 REOPENS = 2
 """`is_closed` of a session that was open when it was deleted."""
@@ -99,6 +100,26 @@ def resolve(
         (session_id, moment, moment, key.channel, key.key, key.user_id, triggered_by),
     )
     return session_id, closed
+
+
+def find_open(connection: peewee.Database, key: SessionKey) -> Session | None:
+    """The session that a message of `key` would continue, however long it has been silent."""
+    row = connection.execute_sql(
+        f"SELECT {COLUMNS} FROM session_metadata WHERE channel = ? AND channel_session_key = ? AND user_id = ? AND is_closed = 0 "
+        "ORDER BY last_message_at DESC LIMIT 1",
+        (key.channel, key.key, key.user_id),
+    ).fetchone()
+    return None if row is None else _session(row)
+
+
+def close_open(connection: peewee.Database, key: SessionKey) -> str | None:
+    """Let the next message of `key` begin a session; returns the id of the one that it would have continued."""
+    session = find_open(connection, key)
+    if session is not None:
+        connection.execute_sql(
+            "UPDATE session_metadata SET is_closed = 1, summary = ? WHERE id = ?", (CLOSED_BY_USER, session.id)
+        )
+    return None if session is None else session.id
 
 
 def touch(connection: peewee.Database, session_id: str, *, title: str, now: datetime) -> None:

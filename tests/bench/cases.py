@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.bench import costs as cost_reports
+from tests.bench import jobs
 from tests.bench import memory_search as speed
 from tests.bench import retrieval as recall
 from tests.bench.processes import Bench, Target, fetch, free_port, put, wait_for_health
@@ -237,6 +238,23 @@ def costs(servers: Servers, plan: Plan) -> list[Figure]:
     return found
 
 
+def notices(servers: Servers, plan: Plan) -> list[Figure]:
+    """One notice to every open socket."""
+    return jobs.notices(servers.gateway, plan.scaled(10), plan.scaled(jobs.SOCKETS))
+
+
+def schedules(servers: Servers, plan: Plan) -> list[Figure]:
+    """Ten thousand jobs that wait."""
+    bench = servers.bench
+    folder = bench.make_agent("schedules")
+    bench.stop(bench.start_gateway(folder))
+    jobs.fill(folder)
+    gateway = bench.start_gateway(folder)
+    found = jobs.schedules(gateway)
+    bench.stop(gateway)
+    return found
+
+
 def retrieval(servers: Servers, plan: Plan) -> list[Figure]:
     """Recall of the plain full-text searches over the golden set; they are the floor that a search has to be clearly above."""
     return recall.figures()
@@ -256,6 +274,8 @@ CASES: dict[str, Case] = {
     "stops": stops,
     "memory": memory,
     "costs": costs,
+    "notices": notices,
+    "schedules": schedules,
     "retrieval": retrieval,
     "memory-search": memory_search,
 }

@@ -120,7 +120,7 @@ class Requester(asyncio.Protocol):
 
 
 async def request(port: int, method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
-    """One request on a connection of its own; the body of a 200, else ConnectionRefusedError."""
+    """One request on a connection of its own; the body of a 2xx, else ConnectionRefusedError."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n{headers}"
@@ -129,7 +129,7 @@ async def request(port: int, method: str, path: str, body: bytes = b"", headers:
     finally:
         writer.close()
     before, _, after = answer.partition(b"\r\n\r\n")
-    if not before.startswith(b"HTTP/1.1 200"):
+    if not before.startswith(b"HTTP/1.1 2"):
         raise ConnectionRefusedError(before[:200].decode(errors="replace"))
     return after
 

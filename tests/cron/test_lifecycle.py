@@ -47,6 +47,7 @@ def request_text(request: Any) -> str:
 
 async def test_bootstrap_runs_once_and_boot_at_every_start(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        await settled(gateway)
         write(gateway, BOOTSTRAP="Introduce yourself to the house.", BOOT="Say that you are up.")
         gateway.provider.play(script("Hello, house."), script("I am up."), script("Up again."))
         await restart(gateway)
@@ -63,6 +64,7 @@ async def test_bootstrap_runs_once_and_boot_at_every_start(tmp_path: Path) -> No
 @pytest.mark.parametrize("text", ["", "# Start\n<!-- what to do at the start -->\n"])
 async def test_files_that_say_nothing_call_no_model(tmp_path: Path, text: str) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        await settled(gateway)
         write(gateway, BOOTSTRAP=text, BOOT=text)
         await restart(gateway)
         assert asked(gateway) == []
@@ -71,8 +73,9 @@ async def test_files_that_say_nothing_call_no_model(tmp_path: Path, text: str) -
 
 async def test_a_failed_bootstrap_stays_for_the_next_start(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        await settled(gateway)
         write(gateway, BOOTSTRAP="Introduce yourself.")
-        gateway.provider.play(Fail(500), script("Hello."))
+        gateway.provider.play(script(Fail(500)), script("Hello."))
         await restart(gateway)
         assert read(gateway, "BOOTSTRAP") == "Introduce yourself."
         await restart(gateway)
@@ -82,6 +85,7 @@ async def test_a_failed_bootstrap_stays_for_the_next_start(tmp_path: Path) -> No
 
 async def test_what_was_answered_before_a_crash_is_not_asked_again(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        await settled(gateway)
         write(gateway, BOOTSTRAP="Introduce yourself.")
         gateway.provider.play(script("Hello."))
         await restart(gateway)
@@ -94,6 +98,7 @@ async def test_what_was_answered_before_a_crash_is_not_asked_again(tmp_path: Pat
 
 async def test_without_a_language_model_the_files_wait(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
+        await settled(gateway)
         write(gateway, BOOTSTRAP="Introduce yourself.", BOOT="Say that you are up.")
         await restart(gateway)
         assert read(gateway, "BOOTSTRAP") == "Introduce yourself."

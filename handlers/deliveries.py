@@ -1,0 +1,70 @@
+"""What is on its way to people outside: one's own, everybody's for admins."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from handlers.base import BaseHandler, Refused
+from starpod.clock import format_time
+from starpod.errors import NotFound
+from starpod.outbox.types import Delivery
+
+MOST = 200
+STATES = ("waiting", "sending", "sent", "dead")
+
+
+class DeliveryListHandler(BaseHandler):
+    """`GET /api/outbox?state=waiting|sending|sent|dead&limit=50&before=ID`: the newest first; `counts` counts all."""
+
+    async def get(self) -> None:
+        state = self.get_query_argument("state", None)
+        if state is not None and state not in STATES:
+            raise Refused(400, f"state must be one of {', '.join(STATES)}")
+        limit = self.int_argument("limit", 50, least=1, most=MOST) or 50
+        before = self.int_argument("before", None)
+        found, counts = await self.state.outbox.page(self.viewer, state=state, before=before, limit=limit)
+        self.send_json({"deliveries": [_shown(each) for each in found], "counts": counts})
+
+
+class DeliveryHandler(BaseHandler):
+    """`DELETE /api/outbox/:id`: do not deliver it any more."""
+
+    async def delete(self, delivery_id: str) -> None:
+        await self.state.outbox.drop(self.viewer, _number(delivery_id))
+        self.set_status(204)
+        self.finish()
+
+
+class DeliveryRetryHandler(BaseHandler):
+    """`POST /api/outbox/:id/retry`: try it again at once, also when it was given up."""
+
+    async def post(self, delivery_id: str) -> None:
+        await self.state.outbox.retry(self.viewer, _number(delivery_id))
+        self.send_json({"ok": True})
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise NotFound(f"There is no delivery {text[:40]!r}")
+    return int(text)
+
+
+def _shown(each: Delivery) -> dict[str, Any]:
+    return {
+        "id": each.id,
+        "channel": each.channel,
+        "user_id": each.user_id,
+        "title": each.title,
+        "text": each.text,
+        "state": each.state,
+        "attempts": each.attempts,
+        "error": each.error,
+        "created_at": _time(each.created_at),
+        "next_attempt_at": _time(each.next_attempt_at) if each.state == "waiting" else None,
+        "ended_at": _time(each.ended_at) if each.ended_at is not None else None,
+    }
+
+
+def _time(moment: float) -> str:
+    return format_time(datetime.fromtimestamp(moment, UTC))

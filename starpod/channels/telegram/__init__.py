@@ -1,0 +1,1 @@
+"""Telegram: a bot that linked people talk to the agent through. Its library is loaded only while the channel is on."""

@@ -1,0 +1,1 @@
+"""What must arrive outside: rows that are delivered through channels, tried again, and given up where everybody can see it."""
