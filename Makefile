@@ -9,20 +9,30 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE  := starpod handlers
 
-.PHONY: run test check format bench clean
+.PHONY: run test check format bench clean ui screenshots
 
-run: $(READY)
+run: $(READY) ui
 	@$(BIN)/python -m compileall -q $(CODE)
 	@$(BIN)/python -m starpod.server --dir . $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
-test: $(READY)
+test: $(READY) ui
 	@$(BIN)/python -m compileall -q $(CODE)
+	@$(BIN)/python -m tests.browser.install
 	$(BIN)/python -m pytest $(ARGS)
+
+# Quick when nothing changed; without Node it fetches one from PyPI.
+ui: $(READY)
+	@$(BIN)/python -m starpod.frontend.build
+
+# Pictures of every page into build/screenshots; needs Chromium.
+screenshots: $(READY) ui
+	$(BIN)/python -m tests.browser.screenshots
 
 check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/python -m starpod.frontend.build --check
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
 format: $(READY)
@@ -34,7 +44,7 @@ bench: $(READY)
 	$(BIN)/python -m tests.bench $(ARGS)
 
 clean:
-	rm -rf $(VENV) build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) static/dist static/node_modules build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find starpod handlers tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Bytecode is compiled here, so that also a machine that never writes it (PYTHONDONTWRITEBYTECODE) starts fast.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import sys
 from pathlib import Path
 
 from setuptools import find_packages, setup
@@ -33,6 +35,23 @@ def shipped(source: str, name: str) -> list[tuple[str, list[str]]]:
     return list(folders.items())
 
 
+def build_ui() -> None:
+    """Build the browser UI before it is packed, unless it is newer than its sources."""
+    source = ROOT / "starpod" / "frontend" / "build.py"
+    spec = importlib.util.spec_from_file_location("starpod_frontend_build", source)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{source} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    try:
+        module.build(ROOT / "static")
+    except module.BuildFailed as error:
+        raise SystemExit(str(error)) from error
+
+
+if {"sdist", "bdist_wheel"} & set(sys.argv):
+    build_ui()
+
 setup(
     name="starpod",
     version=version(),
@@ -47,7 +66,7 @@ setup(
     package_dir={"": "."},
     packages=find_packages(include=["starpod", "starpod.*", "handlers", "handlers.*"]),
     package_data={"": ["*.toml", "py.typed"]},
-    data_files=[*shipped("conf", "conf"), *shipped("static", "static"), *shipped("site", "docs")],
+    data_files=[*shipped("conf", "conf"), *shipped("static/dist", "static"), *shipped("site", "docs")],
     install_requires=[
         "tornado>=6.6,<7",
         "peewee>=4.5,<5",
@@ -97,6 +116,7 @@ setup(
             "types-regex>=2026.11",
             "types-lxml>=2026.2",
             "build>=1.6,<2",
+            "playwright>=1.60,<2",  # drives the Chromium of the system; its own is never fetched
         ],
     },
     entry_points={"console_scripts": ["starpod = starpod.cli:main"]},

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 from handlers.base import BaseHandler
+from handlers.page import public_config
 from starpod import __version__
 from starpod.errors import StarpodError
 
@@ -51,19 +50,4 @@ class ConfigHandler(BaseHandler):
     """`GET /api/config`: what the page shows before anybody has signed in."""
 
     async def get(self) -> None:
-        config = self.state.config
-        frontend = await self.state.frontend()
-        self.send_json(
-            {
-                "greeting": frontend.greeting,
-                "prompts": frontend.prompts,
-                "models": config.models,
-                "agent_name": config.agent_name,
-                "oauth_proxy_url": os.environ.get("OAUTH_PROXY_URL") or os.environ.get("STARPOD_URL") or "",
-                "attachments": {
-                    "enabled": config.attachments.enabled,
-                    "max_file_size": config.attachments.max_file_size,
-                    "allowed_extensions": config.attachments.allowed_extensions,
-                },
-            }
-        )
+        self.send_json(await public_config(self))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
+from collections.abc import Sequence
 
 import tornado.websocket
-from tornado.httpclient import HTTPRequest
+from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.iostream import StreamClosedError
 
-from handlers.base import ADMIN_ONLY, BaseHandler
+from handlers.base import ADMIN_ONLY, COOKIE, BaseHandler, status_of
 from handlers.socket import SocketHandler
 from starpod.errors import StarpodError, TooSlow, Upstream
 from starpod.events import AccessChanged
@@ -18,9 +20,13 @@ HOP_BY_HOP = frozenset(
     ("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer", "transfer-encoding")
 ) | {"upgrade", "content-length"}
 NOT_PASSED = HOP_BY_HOP | {"host", "cookie", "authorization", "x-api-key", "origin", "referer", "accept-encoding"}
-NOT_RETURNED = HOP_BY_HOP | {"set-cookie", "server", "date", "content-encoding"}
+NOT_PASSED |= {"x-forwarded-prefix"}
+NOT_RETURNED = HOP_BY_HOP | {"server", "date", "content-encoding"}
 PREFIX_HEADER = "X-Forwarded-Prefix"
+COOKIE_PATH = re.compile(r";\s*path=[^;]*", re.IGNORECASE)
 TIMEOUT_S = 300.0
+CONNECT_TIMEOUT_S = 10.0
+NO_CODE = 1005
 
 
 class InstanceProxyHandler(BaseHandler):
@@ -63,9 +69,7 @@ class InstanceProxyHandler(BaseHandler):
                 client.stream(self.request.method or "GET", url, headers=headers, content=body) as response,
             ):
                 self.set_status(response.status_code)
-                for name, value in response.headers.multi_items():
-                    if name.lower() not in NOT_RETURNED:
-                        self.set_header(name, value)
+                self._take_headers(response.headers.multi_items(), instance_id)
                 async for chunk in response.aiter_bytes():
                     self.write(chunk)
                     await self.flush()
@@ -73,6 +77,21 @@ class InstanceProxyHandler(BaseHandler):
             raise TooSlow("The instance did not answer in time") from error
         except httpx2.HTTPError as error:
             raise Upstream("The instance cannot be reached") from error
+
+    def _take_headers(self, headers: Sequence[tuple[str, str]], instance_id: str) -> None:
+        """Those of the instance stand instead of ours; repeated ones all stay."""
+        taken = [(n, v) for n, v in headers if n.lower() not in NOT_RETURNED]
+        for name, _ in taken:
+            self.clear_header(name)
+        for name, value in taken:
+            if name.lower() == "set-cookie":
+                # Its sign-in would replace that of this gateway, which has the same name.
+                if value.partition("=")[0].strip() == COOKIE:
+                    continue
+                value = COOKIE_PATH.sub("", value) + f"; Path=/i/{instance_id}/"
+            elif name.lower() == "location" and value.startswith("/") and not value.startswith("//"):
+                value = f"/i/{instance_id}{value}"
+            self.add_header(name, value)
 
 
 class InstanceSocketHandler(SocketHandler):
@@ -84,11 +103,17 @@ class InstanceSocketHandler(SocketHandler):
             return self._refuse(403, ADMIN_ONLY)
         if self._finished:
             return None
+        if (origin := self.request.headers.get("Origin")) is not None and not self.check_origin(origin):
+            return self._refuse(403, "This origin is not allowed")
         try:
             address, key = await self.state.instances.address(self.path_args[0])
-            request = HTTPRequest(address.replace("http", "ws", 1) + "/ws", headers={"X-API-Key": key})
-            self._other = await asyncio.wait_for(tornado.websocket.websocket_connect(request), 10.0)
-        except (StarpodError, OSError, TimeoutError, tornado.websocket.WebSocketError):
+            headers = {"X-API-Key": key, PREFIX_HEADER: f"/i/{self.path_args[0]}"}
+            request = HTTPRequest(address.replace("http", "ws", 1) + "/ws", headers=headers)
+            connecting = tornado.websocket.websocket_connect(request, max_message_size=self.max_message_size)
+            self._other = await asyncio.wait_for(connecting, CONNECT_TIMEOUT_S)
+        except StarpodError as error:
+            return self._refuse(status_of(error), str(error))
+        except (OSError, TimeoutError, HTTPClientError, tornado.websocket.WebSocketError):
             return self._refuse(502, "The instance cannot be reached")
         return None
 
@@ -112,7 +137,10 @@ class InstanceSocketHandler(SocketHandler):
         with contextlib.suppress(tornado.websocket.WebSocketClosedError, StreamClosedError):
             while (message := await self._other.read_message()) is not None:
                 await self.write_message(message, binary=isinstance(message, bytes))
-        self.close(1001, "the instance has gone")
+        if self._other.close_code is not None and self._other.close_code != NO_CODE:
+            self.close(self._other.close_code, self._other.close_reason)
+        else:
+            self.close(1001, "the instance has gone")
 
     async def _still_allowed(self) -> bool:
         return await super()._still_allowed() and (self.user is None or self.user.role == "admin")

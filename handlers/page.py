@@ -1,52 +1,186 @@
-"""The page at `/` and its files. Nothing on it runs that did not come from here."""
+"""The page and its files.
+
+The first HTML carries a boot block, so that the first paint is the real shell. Nothing runs that did not come from here.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import mimetypes
-from functools import cache
+import os
+import re
+import secrets
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
 
+from pydantic_core import to_json
+
+from handlers.auth import describe
 from handlers.base import BaseHandler, Refused
-from starpod.errors import NotFound
+from handlers.instance_proxy import PREFIX_HEADER
+from starpod import __version__
+from starpod.errors import NotFound, Unavailable
 from starpod.paths import shipped
+from starpod.sessions.types import SessionQuery, Viewer
 
 PAGE_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
-    "manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+    "connect-src 'self'; media-src 'self' blob:; frame-src 'self' blob:; worker-src 'self'; manifest-src 'self'; "
+    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
 )
-NO_PAGE = b"Web UI not found. Install starpod again, or use the HTTP API."
+# A worker's own policy rules what it may fetch.
+WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'"
+NO_PAGE = b"Web UI not found. Build it with `make ui` (or install starpod again); the HTTP API works without it."
+FOREVER = "public, max-age=31536000, immutable"
+NEWEST_SESSIONS = 40
+PREFIX = re.compile(r"/i/[\w-]{1,200}")
+# Before the first paint: the theme that was chosen, or the system's, so that nothing flashes.
+THEME = "try{let t=localStorage.getItem('starpod.theme');if(t=='light'||t=='dark')document.documentElement.dataset.theme=t}catch{}"
+UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+TYPES = {
+    ".webmanifest": "application/manifest+json",
+    ".js": "text/javascript",
+    ".woff2": "font/woff2",
+    ".map": "application/json",
+}
 
 
-@cache
-def _read(name: str) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A built file with what was compressed at build time, by the name of the encoding."""
+
+    data: bytes
+    encoded: dict[str, bytes]
+
+
+def _folder() -> Path | None:
     try:
-        return (shipped("static") / name).read_bytes()
-    except (NotFound, OSError):
+        return shipped("static")
+    except NotFound:
         return None
 
 
+def _asset(name: str) -> Asset | None:
+    folder = _folder()
+    try:
+        return _read(folder / name, (folder / name).stat().st_mtime_ns) if folder is not None else None
+    except (OSError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=256)
+def _read(path: Path, _changed_ns: int) -> Asset:
+    """Read once a version: a new build is seen by its time."""
+    encoded = {}
+    for encoding, suffix in (("br", ".br"), ("gzip", ".gz")):
+        beside = path.with_name(path.name + suffix)
+        if beside.is_file():
+            encoded[encoding] = beside.read_bytes()
+    return Asset(path.read_bytes(), encoded)
+
+
+def script_json(value: Any) -> str:
+    """JSON that may stand inside a script element."""
+    return "".join(UNSAFE.get(character, character) for character in to_json(value, inf_nan_mode="null").decode())
+
+
 class PageHandler(BaseHandler):
-    """`GET /`."""
+    """`GET /` and every page below it: the same HTML, which finds out by its address what to show."""
 
     async def get(self) -> None:
-        page = await asyncio.to_thread(_read, "index.html")
-        self.set_header("Content-Security-Policy", PAGE_POLICY)
-        self.set_header("Cache-Control", "no-cache")
+        page = await asyncio.to_thread(_asset, "index.html")
         if page is None:
             self.set_status(404)
             self.set_header("Content-Type", "text/plain; charset=UTF-8")
             return await self.finish(NO_PAGE)
+        nonce = secrets.token_urlsafe(16)
+        prefix = self.request.headers.get(PREFIX_HEADER, "")
+        base = f"{prefix if PREFIX.fullmatch(prefix) else ''}/"
+        boot = script_json(await self._boot(base))
+        scripts = f'<script nonce="{nonce}">{THEME};window.__STARPOD__={boot}</script>'
+        html = (
+            page.data.decode()
+            .replace("<head>", f'<head><base href="{base}">', 1)
+            .replace("</head>", f"{scripts}</head>", 1)
+        )
+        self.set_header("Content-Security-Policy", PAGE_POLICY.format(nonce=nonce))
+        self.set_header("Cache-Control", "no-cache")
         self.set_header("Content-Type", "text/html; charset=UTF-8")
-        await self.finish(page)
+        await self.finish(html)
+
+    async def _boot(self, base: str) -> dict[str, Any]:
+        signed_in = True
+        try:
+            self.user = await self.identify()
+        except (Refused, Unavailable):
+            signed_in = False
+        body = await public_config(self) | {
+            "base": base,
+            "version": __version__,
+            "auth": {
+                "authenticated": signed_in,
+                "auth_disabled": signed_in and self.user is None,
+                "user": describe(self.user) if self.user is not None else None,
+            },
+            "sessions": [],
+        }
+        if signed_in:
+            viewer = self.viewer if self.user is not None else Viewer(None, True)
+            body["sessions"] = await self.state.sessions.list_recent(viewer, SessionQuery(limit=NEWEST_SESSIONS))
+        return body
 
 
 class AssetHandler(BaseHandler):
-    """`GET /assets/:name`: a script, a style, a picture."""
+    """`GET /assets/:name` (names carry a hash, so they are kept for good) and the few files with fixed names."""
 
     async def get(self, name: str) -> None:
-        data = await asyncio.to_thread(_read, f"assets/{name}")
-        if data is None:
+        is_hashed = self.request.path.startswith("/assets/")
+        asset = await asyncio.to_thread(_asset, f"assets/{name}" if is_hashed else name)
+        if asset is None or name.endswith((".br", ".gz")):
             raise Refused(404, f"There is nothing at {self.request.path[:200]}")
-        self.set_header("Content-Type", mimetypes.guess_type(name)[0] or "application/octet-stream")
-        self.set_header("Cache-Control", "no-cache")
+        kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        self.set_header("Content-Type", f"{kind}; charset=UTF-8" if kind.startswith("text/") else kind)
+        self.set_header("Cache-Control", FOREVER if is_hashed else "no-cache")
+        self.set_header("Vary", "Accept-Encoding")
+        if name == "sw.js":
+            self.set_header("Content-Security-Policy", WORKER_POLICY)
+        accepted = {part.split(";")[0].strip() for part in self.request.headers.get("Accept-Encoding", "").split(",")}
+        for encoding, data in asset.encoded.items():
+            if encoding in accepted:
+                self.set_header("Content-Encoding", encoding)
+                return await self._send(data, encoding)
+        await self._send(asset.data, "plain")
+
+    async def _send(self, data: bytes, encoding: str) -> None:
+        self.set_header("ETag", f'"{_digest(data)}-{encoding}"')
+        if self.check_etag_header():
+            self.set_status(304)
+            return await self.finish()
         await self.finish(data)
+
+
+@lru_cache(maxsize=512)
+def _digest(data: bytes) -> str:
+    import hashlib
+
+    return hashlib.sha256(data).hexdigest()[:20]
+
+
+async def public_config(handler: BaseHandler) -> dict[str, Any]:
+    """What the page shows before anybody has signed in."""
+    config = handler.state.config
+    frontend = await handler.state.frontend()
+    return {
+        "greeting": frontend.greeting,
+        "prompts": frontend.prompts,
+        "models": config.models,
+        "agent_name": config.agent_name,
+        "oauth_proxy_url": os.environ.get("OAUTH_PROXY_URL") or os.environ.get("STARPOD_URL") or "",
+        "attachments": {
+            "enabled": config.attachments.enabled,
+            "max_file_size": config.attachments.max_file_size,
+            "allowed_extensions": config.attachments.allowed_extensions,
+        },
+    }

@@ -53,6 +53,7 @@ from handlers.sessions import (
     SessionListHandler,
     SessionSearchHandler,
     StopHandler,
+    TurnListHandler,
 )
 from handlers.settings import (
     AuditHandler,
@@ -101,6 +102,8 @@ class Route:
 
 
 ID = r"([^/]{1,200})"
+# Addresses of the page itself. What machines ask for stays a 404 in JSON; names of files only stand below /files and /memory.
+PAGES = r"/(?!(?:api|v1|ws|docs|mcp|i|assets|static|metrics)(?:/|$))(?:(?:files|memory)/.*|[\w-]+(?:/[\w-]+)*/?)"
 
 ROUTES = (
     Route(r"/api/health", HealthHandler, "anyone"),
@@ -114,6 +117,7 @@ ROUTES = (
     Route(r"/api/sessions/search", SessionSearchHandler, "user"),
     Route(rf"/api/sessions/{ID}", SessionHandler, "user"),
     Route(rf"/api/sessions/{ID}/messages", MessageListHandler, "user"),
+    Route(rf"/api/sessions/{ID}/turns", TurnListHandler, "user"),
     Route(rf"/api/sessions/{ID}/events", SessionEventsHandler, "user"),
     Route(rf"/api/sessions/{ID}/read", ReadHandler, "user"),
     Route(rf"/api/sessions/{ID}/archive", ArchiveHandler, "user"),
@@ -190,4 +194,6 @@ ROUTES = (
     Route(r"/ws", SocketHandler, "user"),
     Route(r"/", PageHandler, "anyone"),
     Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),
+    Route(r"/(manifest\.webmanifest|icon\.svg|icon-\d+\.png|sw\.js)", AssetHandler, "anyone"),
+    Route(PAGES, PageHandler, "anyone"),
 )

@@ -138,6 +138,13 @@ class MessageListHandler(BaseHandler):
         self.send_json(messages)
 
 
+class TurnListHandler(BaseHandler):
+    """`GET /api/sessions/:id/turns`: what each turn used and cost, those of other branches too."""
+
+    async def get(self, session_id: str) -> None:
+        self.send_json(await self.state.sessions.turns(self.asked_viewer(), session_id))
+
+
 class ReadHandler(BaseHandler):
     """`POST /api/sessions/:id/read`."""
 

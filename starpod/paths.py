@@ -11,8 +11,8 @@ from pathlib import Path
 from starpod.errors import NotFound
 
 AGENT_HOME = ".starpod"
-# The documentation is built into `site/`; `docs/` holds its sources.
-CHECKOUT_NAMES = {"docs": "site"}
+# What is shipped is built: `docs/` and `static/` hold the sources.
+CHECKOUT_NAMES = {"docs": "site", "static": "static/dist"}
 PACKAGE_PARENTS = frozenset({"site-packages", "dist-packages"})
 
 

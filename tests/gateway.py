@@ -41,7 +41,7 @@ Frame = dict[str, Any]
 class Gateway:
     """`http` is signed in as admin, `client()` as anybody; `state` is the gateway's own. `settings` are tables of agent.toml.
 
-    With `bootstrap=False` no user exists, so everybody may do everything.
+    With `bootstrap=False` no user exists, so everybody may do everything. With `keep_port` the next `start` is at the same address.
     """
 
     def __init__(
@@ -52,6 +52,7 @@ class Gateway:
         settings: Mapping[str, Any] | None = None,
         clock: Clock | None = None,
         bootstrap: bool = True,
+        keep_port: bool = False,
     ) -> None:
         self.folder = folder
         self.key = ADMIN_KEY
@@ -59,6 +60,8 @@ class Gateway:
         self._settings = settings or {}
         self._clock = clock
         self._bootstrap = bootstrap
+        self._keep_port = keep_port
+        self._port = 0
         self._is_stopped = False
         self._resources = contextlib.AsyncExitStack()
         self.state: AppState
@@ -90,8 +93,10 @@ class Gateway:
         self.state = await open_state(paths, loaded, environ=environ, clock=self._clock)
         if self._bootstrap:
             await self.state.auth.bootstrap(environ)
-        self.server = Server(self.state, host="127.0.0.1", port=0)
+        self.server = Server(self.state, host="127.0.0.1", port=self._port)
         await self.server.start()
+        if self._keep_port:
+            self._port = self.server.port
         self._is_stopped = False
         self.http = self.client(ADMIN_KEY if self._bootstrap else None)
 

@@ -21,7 +21,7 @@ MAX_LINES = 450
 # From the bottom up: a module imports from its own row and from those before it. The longest name that fits decides.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("starpod.errors", "starpod.clock", "starpod.tasks", "starpod.events", "starpod.paths"),
-    ("starpod.config", "starpod.db", "starpod.net"),
+    ("starpod.config", "starpod.db", "starpod.net", "starpod.frontend"),
     (
         "starpod.approvals",
         "starpod.auth",

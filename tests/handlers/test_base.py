@@ -86,7 +86,7 @@ async def test_api_answers_are_never_stored(tmp_path: Path) -> None:
 
 async def test_unknown_paths_are_a_json_404(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
-        for path in ("/api", "/api/", "/api/nothing", "/api/sessions/", "/api/sessions/a/b/c", "/api/health/", "/x"):
+        for path in ("/api", "/api/", "/api/nothing", "/api/sessions/", "/api/sessions/a/b/c", "/api/health/", "/v1/x"):
             for method in ("GET", "POST", "DELETE"):
                 answer = await gateway.client().request(method, path)
                 assert answer.status_code == 404, (method, path)

@@ -231,3 +231,14 @@ async def test_a_turn_can_be_followed_as_server_sent_events(tmp_path: Path) -> N
         odd = await gateway.http.get(path, headers=[(b"Last-Event-ID", "\u0661nonsense".encode())])
         assert events_of(odd.content) == whole
         assert (await gateway.http.get(path, params={"turn_id": "unknown"})).status_code == 404
+
+
+async def test_the_turns_of_a_session_tell_what_they_cost(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gateway.provider.play(script("Hello."))
+        answer = (await gateway.http.post("api/chat", json={"text": "hi"})).json()
+        (turn,) = (await gateway.http.get(f"api/sessions/{answer['session_id']}/turns")).json()
+        assert turn["state"] == "completed" and turn["cost_usd"] == answer["usage"]["cost_usd"]
+        assert turn["output_tokens"] == answer["usage"]["output_tokens"]
+        stranger = gateway.client((await gateway.user())[1])
+        assert (await stranger.get(f"api/sessions/{answer['session_id']}/turns")).status_code == 404

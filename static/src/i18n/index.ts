@@ -1,0 +1,69 @@
+/** Words in the reader's language. Another language is a file like `de.ts` and a line in LOCALES. */
+import { signal } from "@preact/signals";
+import { load, save } from "../app/storage";
+import { en } from "./en";
+
+export type Key = keyof typeof en;
+export type Catalogue = Record<Key, string>;
+
+export const LOCALES: Record<string, { name: string; load: () => Promise<Catalogue> }> = {
+  en: { name: "English", load: async () => en },
+  de: { name: "Deutsch", load: async () => (await import("./de")).de },
+};
+
+let words: Catalogue = en;
+export const locale = signal("en");
+
+/** The text of a key, with `{name}` filled in. `key.one` is taken when `n` is 1 and such a key exists. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  locale.value; // a component that calls this is drawn again in another language
+  const one = `${key}.one` as Key;
+  const text = values.n === 1 && one in words ? words[one] : words[key];
+  return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+}
+
+export async function setLocale(code: string, { keep = true } = {}): Promise<void> {
+  const known = LOCALES[code] ? code : "en";
+  words = await LOCALES[known]!.load();
+  if (keep) save("locale", known);
+  document.documentElement.lang = known;
+  locale.value = known;
+}
+
+/** The chosen language, else the browser's first that is known. */
+export function preferred(): string {
+  const chosen = load("locale");
+  if (chosen && LOCALES[chosen]) return chosen;
+  return navigator.languages.map((name) => name.slice(0, 2)).find((name) => LOCALES[name]) ?? "en";
+}
+
+/** The language with the reader's country, for dates and numbers. */
+const regional = (): string => navigator.languages.find((name) => name.startsWith(locale.value)) ?? locale.value;
+
+export const money = (usd: number): string =>
+  new Intl.NumberFormat(regional(), { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: usd < 1 ? 4 : 2 }).format(usd);
+export const number = (value: number, digits = 0): string => new Intl.NumberFormat(regional(), { maximumFractionDigits: digits }).format(value);
+export const seconds = (ms: number): string => (ms < 100 ? `${Math.max(0, Math.round(ms))} ms` : `${number(ms / 1000, 1)} s`);
+
+export function bytes(size: number): string {
+  const units = ["B", "kB", "MB", "GB", "TB"];
+  let step = 0;
+  for (; size >= 1000 && step < units.length - 1; step++) size /= 1000;
+  return `${number(size, size < 10 && step ? 1 : 0)} ${units[step]}`;
+}
+
+const DAY_MS = 86_400_000;
+const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+/** How many midnights ago a moment was, by this browser's zone. */
+export const daysAgo = (moment: string): number => Math.max(0, Math.round((midnight(new Date()) - midnight(new Date(moment))) / DAY_MS));
+
+/** A moment as briefly as it can be understood: a time today, a weekday this week, else a date. */
+export function briefly(moment: string): string {
+  const date = new Date(moment);
+  const days = daysAgo(moment);
+  const form: Intl.DateTimeFormatOptions =
+    days === 0 ? { hour: "2-digit", minute: "2-digit" } : days < 7 ? { weekday: "short" } : { day: "numeric", month: "short" };
+  return date.toLocaleString(regional(), form);
+}
+
+export const fully = (moment: string): string => new Date(moment).toLocaleString(regional(), { dateStyle: "medium", timeStyle: "short" });

@@ -1,0 +1,138 @@
+/**
+ * Markdown that grows. What is finished stays in the page untouched; only the open end is parsed and drawn again. An open code fence is
+ * bare text until it closes. When the text is complete it equals what one parse of the whole would have drawn.
+ */
+import type { Token } from "marked";
+import { blocks, codeBlock, lex, whenCode } from "./render";
+
+const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n`]*)\n/;
+/** Of the blocks at the end, this many stay open: a list or a quote may go on after what follows it. */
+const OPEN_BLOCKS = 2;
+const CHECKED_LENGTH = 200_000;
+
+export class MarkdownStream {
+  #source = "";
+  #stable = 0; // offset: everything before it is drawn for good
+  #tail: Node[] = [];
+  #links: Record<string, { href: string | null; title: string | null }> = {};
+  #fence: { code: Text; shown: number; start: number } | null = null;
+
+  constructor(private readonly into: HTMLElement) {}
+
+  /** Show this text, which begins with the one shown before. `isDone`: nothing more comes. */
+  update(source: string, isDone: boolean): void {
+    if (!source.startsWith(this.#source.slice(-64), Math.max(0, this.#source.length - 64))) this.#reset();
+    this.#source = source;
+    if (isDone) return this.#finish();
+    const open = source.endsWith("\r") ? source.slice(0, -1) : source;
+    if (!this.#growFence(open)) this.#parse(open);
+  }
+
+  #reset(): void {
+    this.into.replaceChildren();
+    this.#stable = 0;
+    this.#tail = [];
+    this.#fence = null;
+    this.#links = {};
+  }
+
+  #finish(): void {
+    this.#dropTail();
+    const rest = document.createDocumentFragment();
+    rest.append(...blocks(lex(this.#source.slice(this.#stable), this.#links), false));
+    this.into.append(rest);
+    this.#stable = this.#source.length;
+    if (this.#source.length > CHECKED_LENGTH) return;
+    const whole = document.createElement("div");
+    whole.append(...blocks(lex(this.#source), false));
+    if (!same(whole, this.into)) this.into.replaceChildren(...whole.childNodes);
+  }
+
+  #dropTail(): void {
+    for (const node of this.#tail) node.parentNode?.removeChild(node);
+    this.#tail = [];
+    this.#fence = null;
+  }
+
+  #parse(source: string): void {
+    const tail = source.slice(this.#stable);
+    const tokens = lex(tail, this.#links);
+    const kept = this.#settle(tail, tokens);
+    this.#dropTail();
+    for (const token of tokens.slice(0, kept.count)) this.into.append(...blocks([token], false));
+    this.#stable += kept.length;
+    const open = tokens.slice(kept.count);
+    const last = open.at(-1);
+    const at = last ? tail.lastIndexOf(last.raw) : -1;
+    if (last?.type === "code" && at >= 0 && this.#openFence(tail, at, open.slice(0, -1))) return;
+    const before = this.into.childNodes.length;
+    this.into.append(...blocks(open, false));
+    this.#tail = [...this.into.childNodes].slice(before);
+  }
+
+  /** How many of the tokens are finished, and how much of the text they take. */
+  #settle(tail: string, tokens: Token[]): { count: number; length: number } {
+    const solid = tokens.flatMap((token, index) => (token.type === "space" ? [] : [index]));
+    const limit = solid.at(-OPEN_BLOCKS);
+    if (limit === undefined || solid.length <= OPEN_BLOCKS) return { count: 0, length: 0 };
+    let offset = 0;
+    for (let index = 0; index < limit; index++) {
+      const found = tail.indexOf(tokens[index]!.raw, offset);
+      // The lexer changes some white space; then the text is cut nowhere rather than at a wrong place.
+      if (found < 0 || tail.slice(offset, found).trim()) return { count: 0, length: 0 };
+      offset = found + tokens[index]!.raw.length;
+    }
+    return { count: limit, length: offset };
+  }
+
+  /** Draw a fence that has not closed yet as bare text. */
+  #openFence(tail: string, at: number, before: Token[]): boolean {
+    const opening = FENCE.exec(tail.slice(at));
+    if (!opening || closed(tail.slice(at + opening[0].length), opening[2]!)) return false;
+    const count = this.into.childNodes.length;
+    this.into.append(...blocks(before, false));
+    const { frame, code } = codeBlock(opening[3]!.trim().split(/\s/)[0]!.slice(0, 30));
+    const start = this.#stable + at + opening[0].length;
+    const text = document.createTextNode(tail.slice(at + opening[0].length));
+    code.append(text);
+    this.into.append(frame);
+    this.#tail = [...this.into.childNodes].slice(count);
+    this.#fence = opening[1] ? null : { code: text, shown: this.#stable + tail.length, start };
+    return true;
+  }
+
+  #growFence(source: string): boolean {
+    const fence = this.#fence;
+    if (!fence) return false;
+    const before = source.lastIndexOf("\n", fence.shown - 1) + 1;
+    // Whatever begins with fence marks may close it: the parser decides.
+    if (/^ {0,3}(`|~)/m.test(source.slice(Math.max(before, fence.start)))) return false;
+    fence.code.appendData(source.slice(fence.shown));
+    fence.shown = source.length;
+    return true;
+  }
+}
+
+const closed = (text: string, marks: string): boolean =>
+  new RegExp(`^ {0,3}${marks[0] === "~" ? "~" : "`"}{${marks.length},}[ \\t]*$`, "m").test(text);
+
+/** Equal but for highlighting, which comes later and only colours. */
+function same(a: Node, b: Node): boolean {
+  if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName) return false;
+  if (a.nodeType === Node.TEXT_NODE || a.nodeName === "PRE") return a.textContent === b.textContent;
+  const [left, right] = [a.childNodes, b.childNodes];
+  if (left.length !== right.length) {
+    a.normalize();
+    b.normalize();
+    if (a.childNodes.length !== b.childNodes.length) return false;
+  }
+  for (let index = 0; index < left.length; index++) if (!same(left[index]!, right[index]!)) return false;
+  return true;
+}
+
+/** Draw a complete text at once. */
+export function drawMarkdown(into: HTMLElement, source: string): void {
+  into.replaceChildren(...blocks(lex(source), false));
+}
+
+export { whenCode };

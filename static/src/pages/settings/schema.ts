@@ -1,0 +1,77 @@
+/** The settings' JSON schema as forms read it: one field at a time, with references followed. */
+import { api } from "../../api/client";
+
+interface Node {
+  $ref?: string;
+  type?: string;
+  anyOf?: Node[];
+  enum?: string[];
+  items?: Node;
+  title?: string;
+  description?: string;
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: number;
+  properties?: Record<string, Node>;
+}
+interface Schema extends Node {
+  $defs: Record<string, Node>;
+  "x-sections": Record<string, { field: string; key: string; required: boolean }[]>;
+  "x-restart": string[];
+}
+
+export interface FieldSpec {
+  /** Its place in the body, e.g. `telegram.enabled`. */
+  field: string;
+  label: string;
+  help: string;
+  kind: "switch" | "choice" | "number" | "list" | "text";
+  choices: string[];
+  isNullable: boolean;
+  isInteger: boolean;
+  least: number | undefined;
+  most: number | undefined;
+  needsRestart: boolean;
+}
+
+let schema: Promise<Schema> | null = null;
+const fetchSchema = (): Promise<Schema> => (schema ??= api.get<Schema>("api/settings/schema").catch((error: unknown) => { schema = null; throw error; }));
+
+function follow(root: Schema, node: Node | undefined): Node {
+  return node?.$ref ? { ...root.$defs[node.$ref.split("/").at(-1)!]!, ...(node.description ? { description: node.description } : {}) } : (node ?? {});
+}
+
+function find(root: Schema, key: string): Node {
+  let node: Node = root;
+  for (const part of key.split(".")) node = follow(root, node.properties?.[part]);
+  return node;
+}
+
+/** `Shell Timeout Secs` as people write: "Shell timeout (seconds)". */
+function named(title: string): string {
+  const words = title.toLowerCase().replace(/ secs$/, " (seconds)").replace(/ ms$/, " (ms)").replace(/ mb$/, " (MB)").replace(/ usd$/, " (USD)").replace(/ pct$/, " (%)");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+/** The fields of a settings page, in its order. Throws ApiError. */
+export async function fieldsOf(section: string): Promise<FieldSpec[]> {
+  const root = await fetchSchema();
+  return (root["x-sections"][section] ?? []).map(({ field, key }) => {
+    const node = find(root, key);
+    const options = node.anyOf?.map((each) => follow(root, each)) ?? [node];
+    const real = options.find((each) => each.type !== "null") ?? {};
+    const type = real.type;
+    return {
+      field,
+      label: named(node.title ?? field.split(".").at(-1)!.replaceAll("_", " ")),
+      help: node.description ?? "",
+      kind: type === "boolean" ? "switch" : real.enum ? "choice" : type === "integer" || type === "number" ? "number" : type === "array" ? "list" : "text",
+      choices: real.enum ?? [],
+      isNullable: options.some((each) => each.type === "null"),
+      isInteger: type === "integer",
+      least: real.minimum ?? (real.exclusiveMinimum === undefined ? undefined : type === "integer" ? real.exclusiveMinimum + 1 : real.exclusiveMinimum),
+      most: real.maximum,
+      needsRestart: root["x-restart"].includes(key),
+    };
+  });
+}

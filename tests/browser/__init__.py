@@ -1,0 +1,1 @@
+"""The browser UI in a real Chromium against the real server."""

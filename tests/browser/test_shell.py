@@ -1,0 +1,393 @@
+"""What surrounds the chat: signing in, palette, shortcuts, notices, settings, small screens, access for everybody."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.browser import Browser, reply, say
+from tests.gateway import ADMIN_KEY, Gateway
+from tests.providers.openai_server import OpenAIServer
+from tests.providers.script import CallTool, Fail, Gate, Say, Wait, script
+
+pytestmark = pytest.mark.gen_test
+
+ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
+RICH = (
+    "Here is **what** I found:\n\n- [a link](https://example.org)\n- `code`\n\n"
+    "```python\nprint('hello')  # a long comment that goes on and on\n```"
+    "\n\n| Name | Amount |\n|---|--:|\n| Bread | 3 |\n\n> quoted\n\n1. one\n2. two"
+)
+PAGES = (
+    *(f"/settings/{name}" for name in ("appearance", "agent", "models", "users", "vault", "system")),
+    *("/", "/schedules", "/memory", "/memory/SOUL.md", "/usage", "/instances", "/start"),
+)
+
+
+async def with_a_chat(gateway: Gateway, browser: Browser, **options: Any) -> Page:
+    gateway.provider.play(script(CallTool("FileList")), script(RICH))
+    page = await browser.page(**options)
+    await page.locator(".composer textarea").fill("A question that is too long for the list, " + "verylongword" * 12)
+    await page.get_by_role("button", name="Send", exact=True).click()
+    await expect(page.locator(".md table")).to_be_visible()
+    await expect(page.locator(".live")).to_have_count(0)
+    return page
+
+
+async def test_a_stranger_is_asked_for_a_key_and_told_when_it_is_wrong(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/settings/agent", key="")
+        box = page.get_by_label("API key")
+        await page.get_by_role("button", name="Sign in").click()
+        await expect(page.get_by_text("Paste your API key here.")).to_be_visible()
+        await box.fill("sp_live_" + "0" * 40)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_text("Invalid API key")).to_be_visible()
+        await box.fill(ADMIN_KEY)
+        await page.keyboard.press("Enter")
+        await expect(page.get_by_label("Agent name")).to_have_value("Nova")
+
+
+async def test_a_link_signs_in_once_and_leaves_no_code_in_the_address(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        user, _ = await gateway.user(role="admin", name="Ann")
+        code = await gateway.state.auth.create_sign_in_code(user.id)
+        page = await browser.page(f"/#code={code}", key="")
+        await expect(page.locator(".person")).to_have_text("Ann")
+        assert "code" not in page.url
+        again = await browser.page(f"/#code={code}", key="")
+        await expect(again.get_by_text("was used already")).to_be_visible()
+
+
+async def test_a_key_that_ends_asks_for_another_and_keeps_the_draft(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        user, key = await gateway.user(role="admin", name="Ann")
+        page = await browser.page(key=key)
+        await page.locator(".composer textarea").fill("half a thought")
+        await gateway.state.auth.set_active(user.id, False)
+        await expect(page.get_by_text("Please sign in again")).to_be_visible()
+        await gateway.state.auth.set_active(user.id, True)
+        await page.get_by_label("API key").fill(key)
+        await page.keyboard.press("Enter")
+        await expect(page.locator(".composer textarea")).to_have_value("half a thought")
+
+
+async def test_the_palette_reaches_chats_pages_and_settings(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("The plumber comes on Friday."))
+        page = await browser.page()
+        await say(page, "When does somebody come?")
+        await expect(reply(page)).to_be_visible()
+        chat = page.url
+        palette = page.locator(".palette input")
+        await page.keyboard.press("Control+k")
+        await expect(palette).to_be_focused()
+        await page.keyboard.type("vault")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(f"{gateway.url}/settings/vault")
+        await page.keyboard.press("Control+k")
+        await expect(palette).to_be_focused()
+        await page.keyboard.type("plumber")
+        await expect(page.locator(".palette mark")).to_have_text("plumber")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(chat)
+        await page.locator(".composer textarea").focus()
+        await page.keyboard.press("Control+k")
+        await expect(page.locator(".palette input")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(page.locator(".composer textarea")).to_be_focused()
+
+
+async def test_shortcuts_do_what_their_sheet_says(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        page = await with_a_chat(gateway, browser)
+        await page.keyboard.press("Control+/")
+        await expect(page.get_by_role("dialog")).to_contain_text("Copy the last reply")
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Control+Shift+c")
+        assert await page.evaluate("navigator.clipboard.readText()") == RICH
+        await page.keyboard.press("Control+Shift+;")
+        assert (await page.evaluate("navigator.clipboard.readText()")).startswith("print('hello')")
+        await page.keyboard.press("Control+Shift+s")
+        await expect(page.locator(".side")).to_be_hidden()
+        await page.keyboard.press("Control+Shift+s")
+        await expect(page.locator(".side")).to_be_visible()
+        await page.locator(".log").focus()
+        await page.keyboard.press("Shift+Escape")
+        await expect(page.locator(".composer textarea")).to_be_focused()
+        await page.keyboard.press("Control+,")
+        await expect(page.locator("h1")).to_have_text("Settings")
+        await page.keyboard.press("Control+Shift+o")
+        await expect(page).to_have_url(f"{gateway.url}/")
+
+
+async def test_a_finished_job_is_told_beside_the_text_and_marks_its_session(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("The bins are due."))
+        page = await browser.page()
+        body = {"name": "bins", "prompt": "look", "schedule": {"kind": "cron", "expr": "0 0 1 1 *"}}
+        job = (await gateway.http.post("/api/cron/jobs", json=body)).json()
+        await gateway.http.post(f"/api/cron/jobs/{job['id']}/run")
+        toast = page.locator(".toast")
+        await expect(toast).to_contain_text("bins is done")
+        box, column = await toast.bounding_box(), await page.locator(".main").bounding_box()
+        assert box is not None and column is not None and box["x"] + box["width"] <= column["x"]
+        await expect(page.locator(".session.unread")).to_have_count(1)
+        await expect(page).to_have_title("(1) New chat · Nova")
+        await page.get_by_role("button", name="Notifications, 1 unread").click()
+        await expect(page.get_by_role("dialog")).to_contain_text("The bins are due.")
+        await page.keyboard.press("Escape")
+        await toast.get_by_role("button", name="Open run").click()
+        await expect(reply(page)).to_have_text("The bins are due.")
+        await expect(page.locator(".session.unread")).to_have_count(0)
+        await expect(page).to_have_title("look · Nova")
+
+
+async def test_a_deleted_chat_comes_back_and_a_renamed_one_keeps_its_name(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        page = await with_a_chat(gateway, browser)
+        row = page.locator(".session")
+        await row.hover()
+        await row.get_by_role("button").click()
+        await page.get_by_role("menuitem", name="Rename").click()
+        await page.get_by_label("Title").fill("Shopping")
+        await page.keyboard.press("Enter")
+        await expect(row).to_contain_text("Shopping")
+        await row.hover()
+        await row.get_by_role("button").click()
+        await page.get_by_role("menuitem", name="Delete").click()
+        await expect(row).to_have_count(0)
+        await page.get_by_role("button", name="Undo").click()
+        await expect(row).to_contain_text("Shopping")
+
+
+async def test_a_setting_is_saved_and_a_bad_one_is_told_at_its_field(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/settings/memory")
+        form = page.locator("form").first
+        field, save = form.get_by_label("Half life days"), form.get_by_role("button", name="Save")
+        await expect(save).to_be_disabled()
+        await field.fill("-3")
+        await save.click()
+        await expect(field).to_be_focused()
+        await expect(field).to_have_value("-3")
+        await expect(form.locator(".field.invalid .error")).to_have_count(1)
+        await page.get_by_role("link", name="New chat").click()
+        await expect(page.get_by_role("dialog")).to_contain_text("Leave without saving?")
+        await page.get_by_role("button", name="Cancel").click()
+        await field.fill("21")
+        await save.click()
+        await expect(save).to_be_disabled()
+        await page.reload()
+        await expect(form.get_by_label("Half life days")).to_have_value("21")
+        assert (await gateway.http.get("/api/settings/memory")).json()["half_life_days"] == 21
+
+
+async def test_a_secret_goes_into_the_vault_and_is_never_shown(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/settings/vault")
+        await page.get_by_role("button", name="Add a secret").click()
+        await page.get_by_label("Name").fill("OPENAI_API_KEY")
+        await page.get_by_label("Value").fill("sk-nobody-may-see-this-1234")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.locator(".list")).to_contain_text("OPENAI_API_KEY")
+        await page.reload()
+        await expect(page.locator(".list")).to_contain_text("OPENAI_API_KEY")
+        assert "nobody-may-see" not in await page.content()
+
+
+async def test_first_steps_lead_to_a_usable_page_without_key_or_network(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page()
+        await page.get_by_role("link", name="First steps").click()
+        await page.get_by_role("button", name="Look around first").click()
+        await page.get_by_label("What is your agent called?").fill("Vega")
+        await page.get_by_role("button", name="Next").click()
+        await expect(page.get_by_text("Talk on Telegram")).to_be_visible()
+        await page.get_by_role("button", name="Skip").click()
+        await expect(page.locator(".brand")).to_have_text("Vega")
+        await say(page, "help")
+        await expect(reply(page)).to_contain_text("remember")
+
+
+async def test_first_steps_say_what_is_wrong_with_a_key(tmp_path: Path) -> None:
+    async with (
+        OpenAIServerAt() as provider,
+        Gateway(tmp_path, settings=provider.settings) as gateway,
+        Browser(gateway) as browser,
+    ):
+        page = await browser.page("/start")
+        await page.get_by_label("Provider").select_option("openai")
+        await page.get_by_role("button", name="Connect").click()
+        await expect(page.get_by_text("Paste the key of the provider")).to_be_visible()
+        provider.server.play(script(Fail(401, "bad key")), script("ok"))
+        await page.get_by_label("API key").fill("sk-wrong")
+        await page.get_by_role("button", name="Connect").click()
+        await expect(page.locator(".field .error")).to_contain_text("Check the key")
+        await page.get_by_label("API key").fill("sk-right")
+        await page.get_by_role("button", name="Connect").click()
+        await expect(page.get_by_label("What is your agent called?")).to_be_visible()
+        general = (await gateway.http.get("/api/settings/general")).json()
+        assert general["models"][0].startswith("openai/") and general["models"][1] == "offline/assistant"
+
+
+class OpenAIServerAt:
+    """A provider that answers in the place of OpenAI's."""
+
+    def __init__(self) -> None:
+        self.server = OpenAIServer()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return {"providers": {"openai": {"base_url": f"{self.server.url}/v1"}}, "provider_http": {"max_retries": 0}}
+
+    async def __aenter__(self) -> OpenAIServerAt:
+        self.server.__enter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.server.__exit__(None, None, None)
+
+
+async def test_an_instance_is_made_opened_paused_and_deleted_by_name(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/instances")
+        await page.get_by_role("button", name="New instance").last.click()
+        await page.get_by_role("textbox").fill("Garden")
+        await page.keyboard.press("Enter")
+        row = page.locator(".list > li")
+        await expect(row).to_contain_text("running", timeout=15_000)
+        opened = await page.context.new_page()
+        await opened.goto(
+            gateway.url
+            + str(await row.get_by_role("link", name="Open").get_attribute("href")).removeprefix(gateway.url)
+        )
+        await expect(opened.locator(".composer textarea")).to_be_visible()
+        await say(opened, "help")
+        await expect(opened.locator(".md").last).to_contain_text("remember")
+        await opened.close()
+        await row.get_by_role("button", name="More for Garden").click()
+        await page.get_by_role("menuitem", name="Pause").click()
+        await expect(row).to_contain_text("paused", timeout=15_000)
+        for name in ("garden", "Garden"):
+            await row.get_by_role("button", name="More for Garden").click()
+            await page.get_by_role("menuitem", name="Delete").click()
+            await page.get_by_role("dialog").get_by_role("textbox").fill(name)
+            await page.keyboard.press("Enter")
+        await expect(page.get_by_text("No instances yet")).to_be_visible(timeout=15_000)
+
+
+async def test_people_without_rights_see_their_own_settings_only(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        _, key = await gateway.user(name="Bob")
+        page = await browser.page("/settings/users", key=key)
+        await expect(page.locator(".settings-list a")).to_have_text(["Appearance", "API keys"])
+        await expect(page.get_by_role("group", name="Theme")).to_be_visible()
+        await page.get_by_role("link", name="API keys").click()
+        await page.get_by_role("button", name="New key").click()
+        await page.get_by_label("What is it for?").fill("script")
+        await page.keyboard.press("Enter")
+        shown = await page.locator(".key-shown").inner_text()
+        assert (await gateway.client(shown).get("/api/sessions")).status_code == 200
+
+
+async def test_another_language_and_theme_last(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/settings/appearance")
+        await page.get_by_role("radio", name="Deutsch").check()
+        await expect(page.locator("h1")).to_have_text("Einstellungen")
+        await page.get_by_role("radio", name="Hell").check()
+        await page.reload()
+        await expect(page.locator("h1")).to_have_text("Einstellungen")
+        assert await page.evaluate("[document.documentElement.lang, document.documentElement.dataset.theme]") == [
+            "de",
+            "light",
+        ]
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1440])
+async def test_nothing_is_wider_than_the_screen(tmp_path: Path, width: int) -> None:
+    is_touch = width < 1000
+    options = {"viewport": {"width": width, "height": 800}, "has_touch": is_touch, "is_mobile": is_touch}
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway, **options) as browser:
+        page = await with_a_chat(gateway, browser)
+        chat = page.url.removeprefix(gateway.url)
+        for path in (chat, *PAGES):
+            await page.goto(gateway.url + path)
+            await expect(page.locator(".main :is(h1, textarea)").first).to_be_visible()
+            await page.wait_for_timeout(150)
+            wide = await page.evaluate(
+                """() => [...document.querySelectorAll('.main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
+                && !e.closest('.cut, pre, .table-scroll, .hidden, [hidden], .menu')).map(e => e.tagName + '.' + e.className).slice(0, 5)"""
+            )
+            assert wide == [] and await page.evaluate("document.documentElement.scrollWidth") <= width, path
+            if is_touch:
+                small = await page.evaluate(
+                    """() => [...document.querySelectorAll('.main :is(button, select, input)')].filter(e => {
+                    const box = e.getBoundingClientRect();
+                    return box.width && e.type != 'checkbox' && e.type != 'radio' && (box.height < 43.5 || box.width < 43.5); })
+                    .map(e => e.outerHTML.slice(0, 90)).slice(0, 5)"""
+                )
+                assert small == [], path
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+async def test_axe_finds_nothing(tmp_path: Path, scheme: str) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway, color_scheme=scheme) as browser:
+        page = await with_a_chat(gateway, browser)
+        chat = page.url.removeprefix(gateway.url)
+        await page.locator(".trace-fold").click()
+        await page.locator(".step-line").click()
+        found = {chat: await violations(page)}
+        for path in PAGES:
+            await page.goto(gateway.url + path)
+            await expect(page.locator(".main h1")).to_be_visible()
+            await page.wait_for_timeout(300)
+            found[path] = await violations(page)
+        stranger = await browser.page("/", key="")
+        await expect(stranger.get_by_label("API key")).to_be_visible()
+        found["sign-in"] = await violations(stranger)
+        complaints = [f"{path} {each}" for path, all_of_it in found.items() for each in all_of_it]
+        assert not complaints, "\n".join(complaints)
+
+
+async def violations(page: Page) -> list[str]:
+    await page.evaluate(AXE.read_text(encoding="utf-8"))
+    result = await page.evaluate(
+        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
+    )
+    return [
+        f"{each['id']}: {each['nodes'][0]['html'][:120]} {each['nodes'][0]['failureSummary'][:160]}"
+        for each in result["violations"]
+    ]
+
+
+async def test_nothing_moves_for_those_who_asked_for_it(tmp_path: Path) -> None:
+    gate = Gate()
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway, reduced_motion="reduce") as browser:
+        gateway.provider.play(script(Say(("Some ", "words ")), Wait(gate), "more."))
+        page = await browser.page()
+        await say(page, "hi")
+        await expect(reply(page)).to_have_text("Some words")
+        assert await page.evaluate("document.getAnimations().filter(each => each.playState == 'running').length") == 0
+        gate.open()
+        await expect(page.locator(".live")).to_have_count(0)
+
+
+async def test_the_shell_opens_without_a_network_and_holds_nobodys_chats(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer(), keep_port=True) as gateway, Browser(gateway) as browser:
+        page = await with_a_chat(gateway, browser)
+        await page.evaluate("navigator.serviceWorker.ready")
+        await page.wait_for_function(
+            "caches.open('starpod-shell-1').then(c => c.keys()).then(k => k.length > 1)", timeout=8000
+        )
+        await page.reload()
+        await page.wait_for_timeout(500)
+        await gateway.stop()
+        await page.goto(f"{gateway.url}/")
+        await expect(page.get_by_label("API key")).to_be_visible()
+        assert "A question that is too long" not in await page.content()
