@@ -65,8 +65,15 @@ async def test_memory_is_found_read_edited_and_taken_back(tmp_path: Path) -> Non
         await page.get_by_role("button", name="Save").click()
         await expect(page.locator(".md li")).to_have_text("the plumber comes on Monday")
         await page.get_by_role("button", name="History").click()
-        await page.get_by_role("button", name="Restore").last.click()
-        await page.get_by_role("dialog").last.get_by_role("button", name="Restore").click()
+        history = page.get_by_role("dialog", name="History of MEMORY.md")
+        await history.get_by_role("button", name="Restore").last.click()
+        question = page.get_by_role("dialog", name="Restore this version?")
+        await expect(question.get_by_role("button", name="Cancel")).to_be_focused()
+        await question.get_by_role("button", name="Cancel").click()
+        await expect(history.get_by_role("button", name="Restore").last).to_be_focused()
+        await page.keyboard.press("Enter")
+        await question.get_by_role("button", name="Restore").click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
         await expect(page.locator(".md li")).to_have_text("the plumber comes on Friday")
 
 

@@ -61,6 +61,8 @@ const asked = signal<Question | null>(null);
 /** `if (await confirm({ title, text, action: t("delete"), isDanger: true })) …` */
 export const confirm = (question: { title: string; text: string; action: string; isDanger?: boolean }): Promise<boolean> =>
   new Promise((resolve) => {
+    // Whoever asked before hears "no": nobody is left waiting for a question that is not shown any more.
+    asked.peek()?.answer(false);
     asked.value = { isDanger: false, ...question, answer: (yes) => { asked.value = null; resolve(yes); } };
   });
 
@@ -75,6 +77,7 @@ const prompted = signal<Prompt | null>(null);
 /** Ask for one line of text; null when it was called off. */
 export const ask = (prompt: { title: string; label: string; value?: string }): Promise<string | null> =>
   new Promise((resolve) => {
+    prompted.peek()?.answer(null);
     prompted.value = { value: "", ...prompt, answer: (text) => { prompted.value = null; resolve(text); } };
   });
 
