@@ -9,13 +9,13 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE  := starpod handlers
 
-.PHONY: run test check format bench clean ui screenshots
+.PHONY: run test check format bench clean ui docs screenshots
 
-run: $(READY) ui
+run: $(READY) ui docs
 	@$(BIN)/python -m compileall -q $(CODE)
 	@$(BIN)/python -m starpod.server --dir . $(if $(HOST),--host $(HOST)) $(if $(PORT),--port $(PORT))
 
-test: $(READY) ui
+test: $(READY) ui docs
 	@$(BIN)/python -m compileall -q $(CODE)
 	@$(BIN)/python -m tests.browser.install
 	$(BIN)/python -m pytest $(ARGS)
@@ -23,6 +23,10 @@ test: $(READY) ui
 # Quick when nothing changed; without Node it fetches one from PyPI.
 ui: $(READY)
 	@$(BIN)/python -m starpod.frontend.build
+
+# Its fonts are those of the UI, which is built first.
+docs: $(READY) ui
+	@$(BIN)/python -m starpod.frontend.documentation
 
 # Pictures of every page into build/screenshots; needs Chromium.
 screenshots: $(READY) ui
@@ -51,6 +55,7 @@ clean:
 $(READY): setup.py pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Starpod needs Python 3.11 or newer; this is %s. Name another: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'setuptools>=77,<81'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --compile --no-build-isolation --editable '.[dev]'
 	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib
 	@touch $@

@@ -6,12 +6,14 @@ import importlib.util
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 from setuptools import find_packages, setup
 
 ROOT = Path(__file__).resolve().parent
 MODELS = "pydantic-ai-slim[{extras}]>=2.68,<3"
 
+DOCS = ["mkdocs-material>=9.8,<10"]
 SEMANTIC = ["apsw>=3.54", "sqlite-vec>=0.1.9,<0.2"]
 
 
@@ -35,22 +37,29 @@ def shipped(source: str, name: str) -> list[tuple[str, list[str]]]:
     return list(folders.items())
 
 
-def build_ui() -> None:
-    """Build the browser UI before it is packed, unless it is newer than its sources."""
-    source = ROOT / "starpod" / "frontend" / "build.py"
-    spec = importlib.util.spec_from_file_location("starpod_frontend_build", source)
+def load(name: str) -> Any:
+    """A build script of the checkout, loaded by its path: what the package itself needs is not installed while it is built."""
+    source = ROOT / "starpod" / "frontend" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"starpod_frontend_{name}", source)
     if spec is None or spec.loader is None:
         raise SystemExit(f"{source} cannot be loaded")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def build_what_is_shipped() -> None:
+    """Build the browser UI and the documentation before they are packed, unless they are newer than their sources."""
+    ui, documentation = load("build"), load("documentation")
     try:
-        module.build(ROOT / "static")
-    except module.BuildFailed as error:
+        ui.build(ROOT / "static")
+        documentation.build(ROOT)
+    except (ui.BuildFailed, documentation.DocumentationFailed) as error:
         raise SystemExit(str(error)) from error
 
 
 if {"sdist", "bdist_wheel"} & set(sys.argv):
-    build_ui()
+    build_what_is_shipped()
 
 setup(
     name="starpod",
@@ -101,8 +110,9 @@ setup(
         "bedrock": [MODELS.format(extras="bedrock")],
         "mcp": [MODELS.format(extras="mcp")],
         "semantic": SEMANTIC,
-        "docs": ["mkdocs-material>=9.8,<10"],
+        "docs": DOCS,
         "dev": [
+            *DOCS,
             *SEMANTIC,
             MODELS.format(extras="mcp"),
             "pytest>=9.2,<10",

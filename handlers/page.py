@@ -6,23 +6,19 @@ The first HTML carries a boot block, so that the first paint is the real shell. 
 from __future__ import annotations
 
 import asyncio
-import mimetypes
 import os
 import re
 import secrets
-from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 
+from handlers.assets import BuiltFileHandler, find_asset
 from handlers.auth import describe
 from handlers.base import BaseHandler, Refused
 from handlers.instance_proxy import PREFIX_HEADER
 from starpod import __version__
-from starpod.errors import NotFound, Unavailable
-from starpod.paths import shipped
+from starpod.errors import Unavailable
 from starpod.sessions.types import SessionQuery, Viewer
 
 PAGE_POLICY = (
@@ -39,46 +35,6 @@ PREFIX = re.compile(r"/i/[\w-]{1,200}")
 # Before the first paint: the theme that was chosen, or the system's, so that nothing flashes.
 THEME = "try{let t=localStorage.getItem('starpod.theme');if(t=='light'||t=='dark')document.documentElement.dataset.theme=t}catch{}"
 UNSAFE = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-TYPES = {
-    ".webmanifest": "application/manifest+json",
-    ".js": "text/javascript",
-    ".woff2": "font/woff2",
-    ".map": "application/json",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Asset:
-    """A built file with what was compressed at build time, by the name of the encoding."""
-
-    data: bytes
-    encoded: dict[str, bytes]
-
-
-def _folder() -> Path | None:
-    try:
-        return shipped("static")
-    except NotFound:
-        return None
-
-
-def _asset(name: str) -> Asset | None:
-    folder = _folder()
-    try:
-        return _read(folder / name, (folder / name).stat().st_mtime_ns) if folder is not None else None
-    except (OSError, ValueError):
-        return None
-
-
-@lru_cache(maxsize=256)
-def _read(path: Path, _changed_ns: int) -> Asset:
-    """Read once a version: a new build is seen by its time."""
-    encoded = {}
-    for encoding, suffix in (("br", ".br"), ("gzip", ".gz")):
-        beside = path.with_name(path.name + suffix)
-        if beside.is_file():
-            encoded[encoding] = beside.read_bytes()
-    return Asset(path.read_bytes(), encoded)
 
 
 def script_json(value: Any) -> str:
@@ -90,7 +46,7 @@ class PageHandler(BaseHandler):
     """`GET /` and every page below it: the same HTML, which finds out by its address what to show."""
 
     async def get(self) -> None:
-        page = await asyncio.to_thread(_asset, "index.html")
+        page = await asyncio.to_thread(find_asset, "static", "index.html")
         if page is None:
             self.set_status(404)
             self.set_header("Content-Type", "text/plain; charset=UTF-8")
@@ -132,40 +88,18 @@ class PageHandler(BaseHandler):
         return body
 
 
-class AssetHandler(BaseHandler):
+class AssetHandler(BuiltFileHandler):
     """`GET /assets/:name` (names carry a hash, so they are kept for good) and the few files with fixed names."""
 
     async def get(self, name: str) -> None:
         is_hashed = self.request.path.startswith("/assets/")
-        asset = await asyncio.to_thread(_asset, f"assets/{name}" if is_hashed else name)
-        if asset is None or name.endswith((".br", ".gz")):
+        asset = await asyncio.to_thread(find_asset, "static", f"assets/{name}" if is_hashed else name)
+        if asset is None:
             raise Refused(404, f"There is nothing at {self.request.path[:200]}")
-        kind = TYPES.get(Path(name).suffix) or mimetypes.guess_type(name)[0] or "application/octet-stream"
-        self.set_header("Content-Type", f"{kind}; charset=UTF-8" if kind.startswith("text/") else kind)
         self.set_header("Cache-Control", FOREVER if is_hashed else "no-cache")
-        self.set_header("Vary", "Accept-Encoding")
         if name == "sw.js":
             self.set_header("Content-Security-Policy", WORKER_POLICY)
-        accepted = {part.split(";")[0].strip() for part in self.request.headers.get("Accept-Encoding", "").split(",")}
-        for encoding, data in asset.encoded.items():
-            if encoding in accepted:
-                self.set_header("Content-Encoding", encoding)
-                return await self._send(data, encoding)
-        await self._send(asset.data, "plain")
-
-    async def _send(self, data: bytes, encoding: str) -> None:
-        self.set_header("ETag", f'"{_digest(data)}-{encoding}"')
-        if self.check_etag_header():
-            self.set_status(304)
-            return await self.finish()
-        await self.finish(data)
-
-
-@lru_cache(maxsize=512)
-def _digest(data: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(data).hexdigest()[:20]
+        await self.send_asset(asset, name)
 
 
 async def public_config(handler: BaseHandler) -> dict[str, Any]:

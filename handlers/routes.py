@@ -21,6 +21,7 @@ from handlers.cron import (
     PreviewHandler,
 )
 from handlers.deliveries import DeliveryHandler, DeliveryListHandler, DeliveryRetryHandler
+from handlers.docs import DocsHandler
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
@@ -192,6 +193,7 @@ ROUTES = (
     Route(rf"/i/{ID}/ws", InstanceSocketHandler, "admin"),
     Route(rf"/i/{ID}((?:/.*)?)", InstanceProxyHandler, "admin"),
     Route(r"/ws", SocketHandler, "user"),
+    Route(r"/docs(?:/(.*))?", DocsHandler, "anyone"),
     Route(r"/", PageHandler, "anyone"),
     Route(r"/assets/([\w.-]+)", AssetHandler, "anyone"),
     Route(r"/(manifest\.webmanifest|icon\.svg|icon-\d+\.png|sw\.js)", AssetHandler, "anyone"),
