@@ -169,15 +169,20 @@ class BaseHandler(tornado.web.RequestHandler):
         if wait_s is not None:
             raise Refused(429, "Too many failed attempts from this address", {"Retry-After": str(retry_after(wait_s))})
 
-    def read_body(self, adapter: TypeAdapter[T]) -> T:
-        """The JSON body. Raises Refused 413, 415 or 400, InvalidInput with `fields`."""
+    def read_bytes(self) -> bytes:
+        """The body as it came. Raises Refused 413."""
         if self._received > self.body_limit:
             raise self.too_large()
+        return b"".join(self._chunks)
+
+    def read_body(self, adapter: TypeAdapter[T]) -> T:
+        """The JSON body. Raises Refused 413, 415 or 400, InvalidInput with `fields`."""
+        body = self.read_bytes()
         content_type = self.request.headers.get("Content-Type", "")
         if content_type.split(";")[0].strip().lower() != "application/json":
             raise Refused(415, "Send the body as JSON, with the header Content-Type: application/json")
         try:
-            return parse(adapter, b"".join(self._chunks))
+            return parse(adapter, body)
         except ValueError as error:
             raise Refused(400, f"The body is not valid JSON: {error}") from error
 

@@ -22,6 +22,14 @@ from handlers.cron import (
 )
 from handlers.deliveries import DeliveryHandler, DeliveryListHandler, DeliveryRetryHandler
 from handlers.docs import DocsHandler
+from handlers.files import (
+    FileFolderHandler,
+    FileListHandler,
+    FileRawHandler,
+    FileTextHandler,
+    FileWriteHandler,
+    MoveHandler,
+)
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
 from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
@@ -184,6 +192,12 @@ ROUTES = (
     Route(r"/api/memory/files", MemoryFilesHandler, "user"),
     Route(r"/api/memory/history", MemoryHistoryHandler, "user"),
     Route(r"/api/memory/revert", MemoryRevertHandler, "user"),
+    Route(r"/api/files", FileListHandler, "user"),
+    Route(r"/api/files/read", FileTextHandler, "user"),
+    Route(r"/api/files/raw", FileRawHandler, "user"),
+    Route(r"/api/files/write", FileWriteHandler, "user"),
+    Route(r"/api/files/mkdir", FileFolderHandler, "user"),
+    Route(r"/api/files/move", MoveHandler, "user"),
     Route(r"/api/instances", InstanceListHandler, "admin"),
     Route(rf"/api/instances/{ID}", InstanceHandler, "admin"),
     Route(rf"/api/instances/{ID}/(pause|start|restart)", InstanceActionHandler, "admin"),

@@ -113,9 +113,9 @@ class Gateway:
         self._resources.push_async_callback(client.aclose)
         return client
 
-    async def user(self, role: Role = "user", name: str | None = None) -> tuple[User, str]:
+    async def user(self, role: Role = "user", name: str | None = None, *, has_files: bool = False) -> tuple[User, str]:
         """A new user and their key."""
-        user = await self.state.auth.create_user(display_name=name or role, role=role)
+        user = await self.state.auth.create_user(display_name=name or role, role=role, filesystem_enabled=has_files)
         _, key = await self.state.auth.create_key(user.id)
         return user, key
 

@@ -231,7 +231,7 @@ class Agent:
         except OSError as error:
             logger.warning("the export of a deleted session could not be removed: %s", error.strerror)
         for file in files:
-            path = self._home(file.user_id, is_admin=file.is_admin) / file.path
+            path = self.home_of(file.user_id, is_admin=file.is_admin) / file.path
             try:
                 await asyncio.to_thread(path.unlink, missing_ok=True)
             except OSError as error:
@@ -304,7 +304,7 @@ class Agent:
         text, skill = await self._expanded(request.text)
         if not request.files:
             return Prepared(config, history.user_json(text, self._clock.now()), model, (), gap, skill)
-        home = self._home(request.key.user_id, is_admin=request.is_admin)
+        home = self.home_of(request.key.user_id, is_admin=request.is_admin)
         saved_as = await asyncio.to_thread(attachments.save, request.files, home, self._clock.now())
         names = await asyncio.to_thread(attachments.recent, home)
         user_json = await asyncio.to_thread(
@@ -390,13 +390,13 @@ class Agent:
             user_id=turn.user_id,
             session_id=turn.session_id,
             turn_id=turn.id,
-            home=self._home(turn.user_id, is_admin=turn.request.is_admin),
+            home=self.home_of(turn.user_id, is_admin=turn.request.is_admin),
             role="admin" if turn.request.is_admin else "user",
             attach=turn.outgoing.append,
             max_attachment_bytes=turn.config.attachments.max_file_size,
         )
 
-    def _home(self, user_id: str, *, is_admin: bool) -> Path:
+    def home_of(self, user_id: str, *, is_admin: bool) -> Path:
         """Where the agent works for a person. Only admins and the agent itself share the agent's home: nobody reads another's files."""
         if is_admin or user_id in AGENT_USER_IDS:
             return self.paths.home_dir

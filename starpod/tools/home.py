@@ -92,6 +92,29 @@ def open_file(home: Path, path: Path) -> int:
     raise ToolFailure(f"{_quoted(shown(home, path))} is not a regular file.")
 
 
+@contextlib.contextmanager
+def open_directory(home: Path, path: Path, *, create: bool = False) -> Iterator[int]:
+    """A descriptor of the directory at the resolved `path`, reached from the home without following any link. OSError.
+
+    With `create` it is made where it is missing, and so are its parents.
+    """
+    base = Path(os.path.realpath(home))
+    if create:
+        base.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(base, _DIRECTORY)
+    try:
+        for name in path.relative_to(base).parts:
+            if create:
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(name, dir_fd=descriptor)
+            below = os.open(name, _DIRECTORY, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = below
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def write_file(home: Path, path: Path, data: bytes) -> bool:
     """Replace the file at the resolved `path` atomically, making missing parents; True when it is new. Keeps its mode. OSError."""
     with _parent(home, path, create=True) as directory:
@@ -131,6 +154,21 @@ def delete_entry(home: Path, path: Path) -> bool:
             return False
         shutil.rmtree(path.name, dir_fd=directory)
         return True
+
+
+def move_entry(home: Path, path: Path, to: Path) -> None:
+    """Move what stands at the resolved `path`, making missing parents of `to`. Nothing is replaced: FileExistsError. OSError else."""
+    base = Path(os.path.realpath(home))
+    if base in (path, to):
+        raise ToolFailure("The home directory itself cannot be moved.")
+    if to.is_relative_to(path) and to != path:
+        raise ToolFailure(f"{_quoted(shown(home, path))} cannot be moved into itself.")
+    with _parent(home, path) as source, _parent(home, to, create=True) as target:
+        os.stat(path.name, dir_fd=source, follow_symlinks=False)
+        with contextlib.suppress(FileNotFoundError):
+            os.stat(to.name, dir_fd=target, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        os.rename(path.name, to.name, src_dir_fd=source, dst_dir_fd=target)
 
 
 def lock(path: Path) -> threading.Lock:
@@ -173,24 +211,9 @@ def _outside(path: str) -> ToolFailure:
     )
 
 
-@contextlib.contextmanager
-def _parent(home: Path, path: Path, *, create: bool = False) -> Iterator[int]:
-    """A descriptor of the directory that holds the resolved `path`, reached from the home without following any link."""
-    base = Path(os.path.realpath(home))
-    if create:
-        base.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(base, _DIRECTORY)
-    try:
-        for name in path.relative_to(base).parts[:-1]:
-            if create:
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(name, dir_fd=descriptor)
-            below = os.open(name, _DIRECTORY, dir_fd=descriptor)
-            os.close(descriptor)
-            descriptor = below
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def _parent(home: Path, path: Path, *, create: bool = False) -> contextlib.AbstractContextManager[int]:
+    """A descriptor of the directory that holds the resolved `path`; of the home for the home itself."""
+    return open_directory(home, path if path == Path(os.path.realpath(home)) else path.parent, create=create)
 
 
 def _writable_mode(home: Path, path: Path, directory: int) -> int | None:
