@@ -97,7 +97,8 @@ class EventStream:
         try:
             while True:
                 try:
-                    await asyncio.wait_for(self._has_news.wait(), KEEP_ALIVE_S)
+                    async with asyncio.timeout(KEEP_ALIVE_S):
+                        await self._has_news.wait()
                 except TimeoutError:
                     self._waiting.append(b": still here\n\n")
                 self._has_news.clear()

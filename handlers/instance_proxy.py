@@ -110,7 +110,8 @@ class InstanceSocketHandler(SocketHandler):
             headers = {"X-API-Key": key, PREFIX_HEADER: f"/i/{self.path_args[0]}"}
             request = HTTPRequest(address.replace("http", "ws", 1) + "/ws", headers=headers)
             connecting = tornado.websocket.websocket_connect(request, max_message_size=self.max_message_size)
-            self._other = await asyncio.wait_for(connecting, CONNECT_TIMEOUT_S)
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                self._other = await connecting
         except StarpodError as error:
             return self._refuse(status_of(error), str(error))
         except (OSError, TimeoutError, HTTPClientError, tornado.websocket.WebSocketError):

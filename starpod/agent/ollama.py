@@ -49,7 +49,8 @@ class OllamaModels:
         self._is_asking = True
         url = self._url()
         try:
-            found = await asyncio.wait_for(self._fetch(url), TIMEOUT_S)
+            async with asyncio.timeout(TIMEOUT_S):
+                found = await self._fetch(url)
         except Exception as error:
             logger.debug("Ollama did not say what it offers: %s", error)
             found = {}

@@ -105,7 +105,8 @@ class Outbox:
             except Exception:
                 logger.exception("a round of the outbox failed")
             try:
-                await asyncio.wait_for(self._news.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._news.wait()
             except TimeoutError:
                 continue
 
@@ -140,7 +141,8 @@ class Outbox:
             await self._database.run(store.put_back, claimed.id, "", self._now(), counts=False)
             return
         try:
-            await asyncio.wait_for(send(claimed.user_id, claimed.text), SEND_TIMEOUT_S)
+            async with asyncio.timeout(SEND_TIMEOUT_S):
+                await send(claimed.user_id, claimed.text)
         except Undeliverable as error:
             await self._database.run(store.give_up, claimed.id, str(error), self._now())
             await self._note(claimed.channel, claimed.user_id, str(error))

@@ -92,7 +92,8 @@ class Shell:
     async def _foreground(self, context: ToolContext, arguments: BashArguments) -> str:
         run = await self._start(context, arguments)
         try:
-            await asyncio.wait_for(run.ended.wait(), run.limits.timeout_s)
+            async with asyncio.timeout(run.limits.timeout_s):
+                await run.ended.wait()
         except TimeoutError:
             run.stop("time")
             await run.ended.wait()

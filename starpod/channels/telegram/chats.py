@@ -103,7 +103,8 @@ class Chats:
             news.clear()
             if not waiting:
                 try:
-                    await asyncio.wait_for(news.wait(), ALBUM_QUIET_S)
+                    async with asyncio.timeout(ALBUM_QUIET_S):
+                        await news.wait()
                 except TimeoutError:
                     return
             if album_of(json.loads(waiting[0].payload)) != album:

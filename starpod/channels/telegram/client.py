@@ -355,7 +355,8 @@ class Client:
                 await asyncio.sleep(pause_s)
             else:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._is_back.wait(), pause_s)
+                    async with asyncio.timeout(pause_s):
+                        await self._is_back.wait()
 
 
 def _reply(address: Address) -> ReplyParameters | None:

@@ -152,7 +152,8 @@ class Replies:
                     await reply.show()
                 if reply.mode == "live":
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(turn.ended.wait(), reply.pause_s)
+                        async with asyncio.timeout(reply.pause_s):
+                            await turn.ended.wait()
         finally:
             unfollow()
             await helpers.close()
