@@ -22,3 +22,7 @@ class FakeClock:
         """Let `seconds` pass."""
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
+
+    def set_by(self, seconds: float) -> None:
+        """Somebody sets the machine's clock."""
+        self._now += timedelta(seconds=seconds)

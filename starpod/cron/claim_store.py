@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -19,6 +20,8 @@ BACKOFF_S = (30, 60, 300, 900, 3600)
 GRACE_S = 60
 """A due time that is older than this counts as missed."""
 SUMMARY_LENGTH = 500
+CLOCKS_APART_S = 60.0
+"""A lease that ends later than this behind the longest one was given by a clock that ran ahead."""
 LOOKED_AT = 100
 LOOK_BACK_S = (3600, 86_400, 8 * 86_400, 32 * 86_400, 367 * 86_400)
 CUT_OFF = "cut off: the gateway stopped while it ran"
@@ -40,17 +43,19 @@ def claim_due(
     lease_s: float,
     slots: int,
     zone: str,
+    alive: Sequence[str] = (),
     may_take_over: bool = True,
 ) -> Claimed:
     """Claim what is due, at most as much as there are free slots, and give each job its next time. One transaction.
 
-    `zone` is that of jobs without one of their own. Without `may_take_over` the runs of others stay theirs, whatever their leases say.
+    `zone` is that of jobs without one of their own, `alive` the runs that are under way in this scheduler. Without `may_take_over` the runs
+    of others stay theirs, whatever their leases say.
     """
     second = int(now)
     # Our own runs are alive whatever the clock says: it may have been set, or the machine may have slept.
-    store.renew(connection, scheduler, now + lease_s)
+    store.renew(connection, alive, now + lease_s)
     given_up: list[CronComplete] = []
-    for run_id, job in store.expired(connection, now) if may_take_over else ():
+    for run_id, job in store.expired(connection, now, now + lease_s + CLOCKS_APART_S) if may_take_over else ():
         outcome = Outcome("", None, CUT_OFF)
         settle(connection, run_id, job, outcome, now=second, is_interrupted=True)
         after = store.find_job(connection, job.id)

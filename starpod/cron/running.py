@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from starpod.agent.service import Agent
@@ -15,6 +16,7 @@ from starpod.db.database import Database
 from starpod.sessions.types import SessionKey, Viewer
 
 HEARTBEAT_OWNER = "heartbeat"
+STOPS_WITHIN_S = 10.0
 NOBODY = Viewer(None, True)
 
 
@@ -27,8 +29,12 @@ class JobRunner:
         self._heartbeat_file = heartbeat_file
 
     async def run(self, claim: Claim) -> Outcome:
-        """The outcome of a claim. StarpodError when it cannot be begun; a cancelled run stops its turn."""
+        """The outcome of a claim, when the job's time is over at the latest. A cancelled run stops its turn.
+
+        StarpodError when it cannot be begun.
+        """
         job = claim.job
+        until = asyncio.get_running_loop().time() + job.timeout_secs
         owner, is_admin = store.owner_of(job), True
         if job.user_id is not None:
             state = await self._database.read(store.owner_state, job.user_id)
@@ -53,19 +59,22 @@ class JobRunner:
                     triggered_by=job.name,
                 )
             )
-            outcome = await self._outcome(submitted)
-            if not submitted.is_duplicate or outcome.error is None:
+            outcome = await self._outcome(submitted, job.timeout_secs, until)
+            is_late = asyncio.get_running_loop().time() >= until
+            if not submitted.is_duplicate or outcome.error is None or is_late:
                 break
         return outcome
 
-    async def _outcome(self, submitted: Submitted) -> Outcome:
-        events = await self._events(submitted)
+    async def _outcome(self, submitted: Submitted, timeout_s: int, until: float) -> Outcome:
+        events, is_late = await self._events(submitted, until)
         end = next((each.event for each in reversed(events) if isinstance(each.event, StreamEnded)), None)
         texts = [each.event.text for each in events if isinstance(each.event, TextDelta)]
         cost = await self._database.read(store.cost_of_turn, submitted.turn_id)
         await self._database.run(store.mark_unread, submitted.session_id)
         error = None
-        if end is None or end.interrupted:
+        if is_late:
+            error = f"Timed out after {timeout_s} s"
+        elif end is None or end.interrupted:
             error = "The run was cut off"
         elif end.is_error:
             error = "; ".join(end.errors) or "The agent failed"
@@ -73,16 +82,24 @@ class JobRunner:
             error = "The run was stopped"
         return Outcome("".join(texts).strip(), submitted.session_id, error, cost)
 
-    async def _events(self, submitted: Submitted) -> list[Published]:
-        turn = submitted.turn
+    async def _events(self, submitted: Submitted, until: float) -> tuple[list[Published], bool]:
+        """What a turn did, and whether it was stopped because its time was over."""
+        turn, is_late = submitted.turn, False
         if turn is None:
-            return await self._agent.replay(NOBODY, submitted.session_id, submitted.turn_id)
+            return await self._agent.replay(NOBODY, submitted.session_id, submitted.turn_id), False
         try:
-            await turn.ended.wait()
+            async with asyncio.timeout_at(until):
+                await turn.ended.wait()
+        except TimeoutError:
+            # What it said and cost until now is stored as it ends.
+            is_late = self._agent.turns.stop(submitted.session_id, submitted.turn_id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(STOPS_WITHIN_S):
+                    await turn.ended.wait()
         except asyncio.CancelledError:
             self._agent.turns.stop(submitted.session_id, submitted.turn_id)
             raise
-        return turn.events
+        return turn.events, is_late
 
 
 def _names(claim: Claim) -> list[str]:

@@ -14,7 +14,7 @@ from starpod.cron import claim_store, store
 from starpod.cron.service import CronJobs
 from starpod.cron.types import Claim, Job, Outcome
 from starpod.db.database import Database
-from starpod.errors import StarpodError
+from starpod.errors import StarpodError, Unavailable
 from starpod.events import EventBus
 from starpod.tasks import TaskSet
 
@@ -25,7 +25,10 @@ RENEW_EVERY_S = 5.0
 LONGEST_SLEEP_S = 30.0
 """The clock of the machine may be set, and another process may change jobs."""
 AFTER_FAILURE_S = 5.0
+NOTE_AGAIN_S = 1.0
 CLOCK_JUMP_S = 2.0
+OVERTIME_S = 30.0
+"""Who carries out a run ends it when its time is over; one that has not by then is cut off."""
 
 RunJob = Callable[[Claim], Awaitable[Outcome]]
 
@@ -43,6 +46,7 @@ class Scheduler:
         run_job: RunJob,
         *,
         lease_s: float = LEASE_S,
+        overtime_s: float = OVERTIME_S,
     ) -> None:
         self.id = str(uuid.uuid4())
         self._database = database
@@ -52,12 +56,14 @@ class Scheduler:
         self._events = events
         self._run_job = run_job
         self._lease_s = lease_s
+        self._overtime_s = overtime_s
         self._tasks = TaskSet("cron")
         self._running: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
         self._is_closing = False
         self._seen: tuple[float, float] | None = None
         self._distrusts_until = float("-inf")
+        self._was_set_back = False
 
     def start(self) -> None:
         """Begin to run what is due."""
@@ -80,6 +86,11 @@ class Scheduler:
     async def tick(self) -> float | None:
         """Claim and start what is due now. Returns when something is due next (seconds since 1970), None when nothing is."""
         slots = self._config().cron.max_concurrent_runs
+        self._note_clock()
+        if self._was_set_back:
+            # What was timed by a clock that ran ahead would wait until it is as late again.
+            await self._jobs.retime(whole=True)
+            self._was_set_back = False
         claimed = await self._database.run(
             claim_store.claim_due,
             now=self._now(),
@@ -87,7 +98,8 @@ class Scheduler:
             lease_s=self._lease_s,
             slots=slots,
             zone=self._jobs.zone,
-            may_take_over=self._trusts_clock(),
+            alive=tuple(self._running),
+            may_take_over=self._clock.monotonic() >= self._distrusts_until,
         )
         for claim in claimed.claims:
             self._spawn(claim)
@@ -120,7 +132,8 @@ class Scheduler:
                 wake = self._now() + AFTER_FAILURE_S
             wait_s = LONGEST_SLEEP_S if wake is None else min(max(wake - self._now(), 0.0), LONGEST_SLEEP_S)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
 
     def _spawn(self, claim: Claim) -> None:
         task = self._tasks.spawn(self._carry_out(claim), name=f"run-{claim.job.name}")
@@ -135,10 +148,7 @@ class Scheduler:
             if self._is_closing:
                 await asyncio.shield(self._interrupt(claim))
             raise
-        duration_ms = round((self._clock.monotonic() - began) * 1000)
-        ended = await self._database.run(
-            claim_store.finish, claim, outcome, now=int(self._now()), duration_ms=duration_ms
-        )
+        ended = await self._finish(claim, outcome, round((self._clock.monotonic() - began) * 1000))
         self._running.pop(claim.run_id, None)
         self._changed.set()
         if not ended:
@@ -151,7 +161,7 @@ class Scheduler:
     async def _outcome(self, claim: Claim) -> Outcome:
         job = claim.job
         try:
-            async with asyncio.timeout(job.timeout_secs):
+            async with asyncio.timeout(job.timeout_secs + self._overtime_s):
                 return await self._run_job(claim)
         except TimeoutError:
             return Outcome("", None, f"Timed out after {job.timeout_secs} s")
@@ -161,30 +171,42 @@ class Scheduler:
             logger.exception("the job %r failed", job.name)
             return Outcome("", None, "internal error; the log says more")
 
+    async def _finish(self, claim: Claim, outcome: Outcome, duration_ms: int) -> bool:
+        """Record the end of a run, however long the database is away: without the record the job would be done again."""
+        while True:
+            try:
+                now = int(self._now())
+                return await self._database.run(claim_store.finish, claim, outcome, now=now, duration_ms=duration_ms)
+            except Unavailable as error:
+                logger.warning("job %r has ended, but that cannot be recorded yet: %s", claim.job.name, error)
+                await asyncio.sleep(NOTE_AGAIN_S)
+
     async def _interrupt(self, claim: Claim) -> None:
         await self._database.run(claim_store.interrupt, claim, now=int(self._now()))
 
     async def _keep_leases(self) -> None:
         while True:
             await asyncio.sleep(min(RENEW_EVERY_S, self._lease_s / 4))
-            if not self._running:
+            held = tuple(self._running)
+            if not held:
                 continue
             try:
-                mine = await self._database.run(store.renew, self.id, self._now() + self._lease_s)
+                mine = await self._database.run(store.renew, held, self._now() + self._lease_s)
             except Exception as error:
                 _report(error)
                 continue
-            for run_id in set(self._running) - mine:
+            for run_id in self._running.keys() & set(held) - mine:
                 logger.warning("a run is stopped here: its job was deleted, or another process took it over")
                 self._running[run_id].cancel()
 
-    def _trusts_clock(self) -> bool:
-        """Whether leases tell who is alive: not for a lease's time after the clock was set or the machine slept."""
+    def _note_clock(self) -> None:
+        """Notice that the clock was set, or that the machine slept: leases do not tell who is alive for a lease's time after that."""
         now, monotonic = self._now(), self._clock.monotonic()
         seen, self._seen = self._seen, (now, monotonic)
-        if seen is not None and abs((now - seen[0]) - (monotonic - seen[1])) > CLOCK_JUMP_S:
+        jump_s = 0.0 if seen is None else (now - seen[0]) - (monotonic - seen[1])
+        if abs(jump_s) > CLOCK_JUMP_S:
             self._distrusts_until = monotonic + self._lease_s
-        return monotonic >= self._distrusts_until
+            self._was_set_back |= jump_s < 0
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

@@ -36,7 +36,8 @@ SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 def next_due(schedule: Schedule, zone: str, *, after: int, anchor: int) -> int | None:
     """The first due second later than `after`, or None when there is none.
 
-    `anchor` is the due time before, or when the job was made: intervals count from it. Raises InvalidInput for what `check` refuses.
+    `anchor` is a due time of the job's, or when it was made: intervals count from it, forward and back. Raises InvalidInput for what
+    `check` refuses.
     """
     match schedule:
         case OneShot():
@@ -44,7 +45,7 @@ def next_due(schedule: Schedule, zone: str, *, after: int, anchor: int) -> int |
             return at if at > after else None
         case Interval():
             every = max(1, schedule.every_ms // 1000)
-            return anchor + every * max(1, (after - anchor) // every + 1)
+            return anchor + every * ((after - anchor) // every + 1)
         case Cron():
             return next(iter_due(schedule, zone, after=after), None)
 

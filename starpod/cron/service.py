@@ -12,6 +12,7 @@ from typing import Any
 from starpod.clock import Clock
 from starpod.config.schema import Config
 from starpod.cron import schedules, store
+from starpod.cron.claim_store import BACKOFF_S
 from starpod.cron.types import HEARTBEAT, CatchUp, Interval, Job, JobRun, OneShot, Overlap, Schedule, SessionMode
 from starpod.db.database import Database
 from starpod.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
@@ -191,21 +192,21 @@ class CronJobs:
         """The job that reads HEARTBEAT.md, if there is one."""
         return await self._database.read(store.find_named, None, HEARTBEAT)
 
-    async def retime(self) -> int:
-        """Compute the next times of cron jobs without a zone of their own anew, when the zone is another than
-        before; returns how many did.
+    async def retime(self, *, whole: bool = False) -> int:
+        """Compute the next times of cron jobs without a zone of their own anew, when the zone is another than before; for `whole`, and the
+        first time, those of all jobs that come again: the clock may have been set back. Returns how many have another time now.
 
-        What is due already stays due.
+        What is due already stays due, and a due time that was run is not run again.
         """
         self.on_change()
         moved, after, zone = 0, "", self.zone
-        if zone == self._timed_for:
+        whole = whole or self._timed_for is None
+        if zone == self._timed_for and not whole:
             return 0
         self._timed_for = zone
         while True:
-            last, count = await self._database.run(
-                _retime, after=after, now=int(self._clock.now().timestamp()), zone=zone
-            )
+            now = int(self._clock.now().timestamp())
+            last, count = await self._database.run(_retime, after=after, now=now, zone=zone, whole=whole)
             moved += count
             if last is None:
                 break
@@ -252,12 +253,14 @@ class CronJobs:
         return replace(job, next_run_at=schedules.next_due(job.schedule, zone, after=now, anchor=anchor))
 
 
-def _retime(connection: Any, *, after: str, now: int, zone: str) -> tuple[str | None, int]:
+def _retime(connection: Any, *, after: str, now: int, zone: str, whole: bool) -> tuple[str | None, int]:
     """One batch of jobs in the order of their ids: the last id, None when there are no more, and how many have another time now."""
-    jobs = store.zoneless_cron_jobs(connection, after=after, now=now, limit=RETIMED_AT_ONCE)
+    if whole and not after:
+        store.hasten_retries(connection, now + BACKOFF_S[-1])
+    jobs = store.retimeable_jobs(connection, after=after, now=now, limit=RETIMED_AT_ONCE, whole=whole)
     count = 0
     for job in jobs:
-        due = schedules.next_due(job.schedule, zone, after=now, anchor=now)
+        due = schedules.next_due(job.schedule, job.timezone or zone, after=now, anchor=job.next_run_at or now)
         if due is not None and due != job.next_run_at:
             store.replace_job(connection, replace(job, next_run_at=due))
             count += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import peewee
@@ -85,14 +85,25 @@ def list_jobs(connection: peewee.Database, user_id: str | None) -> list[Job]:
     return [_job(row) for row in rows]
 
 
-def zoneless_cron_jobs(connection: peewee.Database, *, after: str, now: int, limit: int) -> list[Job]:
-    """Jobs with a cron expression in the configured zone that are not due yet, by id from behind `after`."""
+def retimeable_jobs(connection: peewee.Database, *, after: str, now: int, limit: int, whole: bool) -> list[Job]:
+    """Jobs that are not due yet and may have a wrong next time, by id from behind `after`: those with a cron expression in the configured
+    zone; for `whole`, with one in any zone, and those that are further away than their interval."""
+    is_wrong = (
+        "CASE schedule_type WHEN 'cron' THEN 1 = 1 "
+        "WHEN 'interval' THEN next_run_at - ? > CAST(schedule_value AS BIGINT) / 1000 ELSE 1 = 0 END"
+        if whole
+        else "schedule_type = 'cron' AND timezone IS NULL"
+    )
     rows = connection.execute_sql(
-        f"SELECT {JOB} FROM cron_jobs WHERE id > ? AND schedule_type = 'cron' AND timezone IS NULL AND enabled = 1 "
-        "AND next_run_at > ? ORDER BY id LIMIT ?",
-        (after, now, limit),
+        f"SELECT {JOB} FROM cron_jobs WHERE id > ? AND enabled = 1 AND next_run_at > ? AND {is_wrong} ORDER BY id LIMIT ?",
+        (after, now, *([now] if whole else []), limit),
     )
     return [_job(row) for row in rows]
+
+
+def hasten_retries(connection: peewee.Database, latest: int) -> None:
+    """Let no retry wait for longer than until `latest`."""
+    connection.execute_sql("UPDATE cron_jobs SET retry_at = ? WHERE retry_at > ?", (latest, latest))
 
 
 def due_jobs(connection: peewee.Database, now: int, limit: int) -> list[tuple[Job, bool, bool]]:
@@ -211,22 +222,20 @@ def is_running(connection: peewee.Database, job_id: str) -> bool:
     return connection.execute_sql(sql, (job_id,)).fetchone() is not None
 
 
-def expired(connection: peewee.Database, now: float) -> list[tuple[str, Job]]:
-    """Runs whose scheduler is gone: (run id, job)."""
+def expired(connection: peewee.Database, now: float, latest: float) -> list[tuple[str, Job]]:
+    """Runs whose scheduler is gone: (run id, job). No lease that is alive ends after `latest`."""
     rows = connection.execute_sql(
         f"SELECT r.id, {_prefixed(JOB)} FROM cron_runs r JOIN cron_jobs j ON j.id = r.job_id "
-        "WHERE r.status = 'running' AND r.lease_until < ?",
-        (now,),
+        "WHERE r.status = 'running' AND (r.lease_until < ? OR r.lease_until > ?)",
+        (now, latest),
     )
     return [(row[0], _job(row[1:])) for row in rows]
 
 
-def renew(connection: peewee.Database, scheduler: str, lease_until: float) -> set[str]:
-    """Prolong the leases of a scheduler; returns the ids of the runs that are still its own."""
-    sql = "UPDATE cron_runs SET lease_until = ? WHERE scheduler = ? AND status = 'running'"
-    connection.execute_sql(sql, (lease_until, scheduler))
-    rows = connection.execute_sql("SELECT id FROM cron_runs WHERE scheduler = ? AND status = 'running'", (scheduler,))
-    return {row[0] for row in rows}
+def renew(connection: peewee.Database, run_ids: Sequence[str], lease_until: float) -> set[str]:
+    """Prolong the leases of these runs; returns those of them that are still under way."""
+    sql = "UPDATE cron_runs SET lease_until = ? WHERE id = ? AND status = 'running'"
+    return {run_id for run_id in run_ids if connection.execute_sql(sql, (lease_until, run_id)).rowcount}
 
 
 def list_runs(connection: peewee.Database, job_id: str, limit: int) -> list[JobRun]:

@@ -1,87 +1,19 @@
-"""Due times run once: policies on a fake clock, schedulers against each other and against crashes on one real database."""
+"""Due times run once: the policies of jobs, on a fake clock."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections import Counter
-from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from starpod.config.schema import Config
-from starpod.cron.scheduler import Scheduler
-from starpod.cron.service import CronJobs, NewJob
-from starpod.cron.types import Claim, Cron, CronComplete, Interval, Job, OneShot, Outcome
-from starpod.db.database import Database
-from starpod.db.migrate import migrate
+from starpod.cron.service import NewJob
+from starpod.cron.types import Cron, Interval, OneShot, Outcome
 from starpod.errors import Conflict, Forbidden, InvalidInput, NotFound, Unavailable
-from starpod.events import EventBus
 from starpod.sessions.types import Viewer
-from tests.fakes import FakeClock
-
-ADMIN = Viewer("boss", True)
-START = datetime(2026, 3, 20, 12, 0, 0, tzinfo=UTC)
-
-
-class World:
-    """A database with jobs, a clock that stands still, and as many schedulers as a test wants. `ran` has (name, due, attempt)."""
-
-    def __init__(self, folder: Path, slots: int = 10) -> None:
-        self.path = folder / "core.db"
-        self.database = Database(self.path)
-        migrate(self.database)
-        self.database.run_here(
-            lambda connection: [
-                connection.execute_sql(
-                    "INSERT INTO users (id, role, created_at, updated_at) VALUES (?, ?, '', '')", (name, role)
-                )
-                for name, role in (("boss", "admin"), ("ann", "user"), ("bob", "user"))
-            ]
-        )
-        self.clock = FakeClock(START)
-        self.config = Config.model_validate({"cron": {"max_concurrent_runs": slots}})
-        self.events = EventBus()
-        self.heard: list[CronComplete] = []
-        self.events.subscribe(CronComplete, self.heard.append)
-        self.jobs = CronJobs(self.database, self.clock, lambda: self.config, lambda: "UTC")
-        self.ran: list[tuple[str, int, int]] = []
-        self.outcome: Callable[[Claim], Outcome] = lambda claim: Outcome(f"did {claim.job.name}", "s1", cost_usd=0.5)
-        self.gate: asyncio.Event | None = None
-
-    def scheduler(self, database: Database | None = None) -> Scheduler:
-        return Scheduler(
-            database or self.database, self.clock, lambda: self.config, self.jobs, self.events, self._run, lease_s=20.0
-        )
-
-    async def _run(self, claim: Claim) -> Outcome:
-        self.ran.append((claim.job.name, claim.due_at - int(START.timestamp()), claim.attempt))
-        if self.gate is not None:
-            await self.gate.wait()
-        return self.outcome(claim)
-
-    async def job(self, name: str, **fields: Any) -> Job:
-        fields.setdefault("schedule", Interval(60_000))
-        return await self.jobs.create(ADMIN, NewJob(name, fields.pop("prompt", "do it"), **fields))
-
-    async def step(self, scheduler: Scheduler, seconds: float) -> None:
-        self.clock.advance(seconds)
-        await scheduler.tick()
-        if self.gate is None:
-            await scheduler.idle()
-
-    async def status(self, job: Job) -> list[str]:
-        return [run.status for run in await self.jobs.runs(ADMIN, job.id)]
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Any:
-    world = World(tmp_path)
-    yield world
-    world.database.close()
+from tests.cron.world import ADMIN, START, World
 
 
 @pytest.mark.gen_test
@@ -216,74 +148,6 @@ async def test_a_run_that_takes_too_long_is_ended(world: World) -> None:
     await asyncio.wait_for(scheduler.idle(), 10)
     assert [(event.success, event.result_preview) for event in world.heard] == [(False, "Timed out after 1 s")]
     await scheduler.close()
-
-
-@pytest.mark.gen_test
-async def test_stopping_interrupts_a_run_and_the_next_scheduler_tries_it_again(world: World) -> None:
-    job = await world.job("long", schedule=OneShot("2026-03-20T12:01:00Z"))
-    world.gate = asyncio.Event()
-    first = world.scheduler()
-    first.start()
-    await world.step(first, 60)
-    await asyncio.sleep(0)
-    await first.close()
-    assert await world.status(job) == ["interrupted"]
-    world.gate = None
-    second = world.scheduler()
-    await world.step(second, 0)
-    assert world.ran == [("long", 60, 0), ("long", 60, 1)]
-    assert await world.status(job) == ["success", "interrupted"]
-    await second.close()
-
-
-@pytest.mark.gen_test
-async def test_a_scheduler_that_vanishes_loses_its_run_when_the_lease_ends(world: World) -> None:
-    job = await world.job("long", schedule=OneShot("2026-03-20T12:01:00Z"))
-    world.gate = asyncio.Event()
-    gone, other = world.scheduler(), world.scheduler()
-    await world.step(gone, 60)
-    await asyncio.sleep(0)
-    await world.step(other, 19)
-    assert len(world.ran) == 1
-    world.clock.advance(2)
-    await other.tick()
-    await asyncio.sleep(0)
-    assert world.ran[1:] == [("long", 60, 1)]
-    world.gate.set()
-    await gone.idle()
-    await other.idle()
-    # The one that was thought dead ends, too, but only one result counts.
-    assert await world.status(job) == ["success", "interrupted"]
-    assert len(world.heard) == 1
-    await gone.close()
-    await other.close()
-
-
-@pytest.mark.gen_test
-async def test_two_schedulers_share_the_due_times(world: World) -> None:
-    for number in range(20):
-        await world.job(f"job {number}", schedule=Interval(1000 * (1 + number % 5)), catch_up="all")
-    second_database = Database(world.path)
-    pair = [world.scheduler(), world.scheduler(second_database)]
-    for _ in range(60):
-        world.clock.advance(1)
-        await asyncio.gather(*(scheduler.tick() for scheduler in pair))
-        await asyncio.gather(*(scheduler.idle() for scheduler in pair))
-    while world.ran is not None:
-        before = len(world.ran)
-        await asyncio.gather(*(scheduler.tick() for scheduler in pair))
-        await asyncio.gather(*(scheduler.idle() for scheduler in pair))
-        if len(world.ran) == before:
-            break
-    counts = Counter(world.ran)
-    assert max(counts.values()) == 1
-    for number in range(20):
-        every = 1 + number % 5
-        due = sorted(due for name, due, _ in world.ran if name == f"job {number}")
-        assert due == list(range(every, 61, every))
-    for scheduler in pair:
-        await scheduler.close()
-    second_database.close()
 
 
 @pytest.mark.gen_test

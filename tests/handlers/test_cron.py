@@ -12,7 +12,7 @@ import pytest
 from starpod.cron.types import CronComplete
 from tests.gateway import Gateway
 from tests.providers.openai_server import OpenAIServer
-from tests.providers.script import CallTool, Fail, script
+from tests.providers.script import CallTool, Fail, Hang, script
 
 pytestmark = pytest.mark.gen_test
 
@@ -164,6 +164,19 @@ async def test_a_job_comes_when_it_is_due_and_a_failure_is_told(tmp_path: Path) 
         assert not event.success
         assert event.result_preview
         assert gateway.provider.requests
+
+
+async def test_a_run_whose_time_is_over_keeps_what_it_said_and_cost(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gateway.provider.play(script("Well, ", Hang()))
+        job = (await gateway.http.post("/api/cron/jobs", json=JOB | {"timeout_secs": 1, "max_retries": 0})).json()
+        _, [event] = await asyncio.gather(gateway.http.post(f"/api/cron/jobs/{job['id']}/run", json={}), heard(gateway))
+        assert (event.success, event.result_preview) == (False, "Timed out after 1 s")
+        [run] = (await gateway.http.get(f"/api/cron/jobs/{job['id']}/runs")).json()
+        assert (run["status"], run["result_summary"], run["error"]) == ("failed", "Well,", "Timed out after 1 s")
+        messages = (await gateway.http.get(f"/api/sessions/{run['session_id']}/messages")).json()
+        assert [message["content"] for message in messages] == ["make tea", "Well, "]
+        assert 1000 <= run["duration_ms"] < 10_000
 
 
 async def test_the_agent_keeps_jobs_by_its_tools(tmp_path: Path) -> None:
