@@ -9,8 +9,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import zip_longest
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block.table import escapedSplit
 from markdown_it.token import Token
 
 DEEPEST = 80
@@ -54,7 +56,7 @@ def read_markdown(text: str) -> list[Run]:
     # The reader drops what lies deeper than it goes, so a text that came near that is not trusted to it.
     if any(token.level >= DEEPEST - 2 for token in tokens):
         return [Run(text, PLAIN)]
-    writer = _Writer()
+    writer = _Writer(re.split(r"\r\n?|\n", text))
     for token in tokens:
         writer.block(token)
     return writer.runs
@@ -80,8 +82,9 @@ class _List:
 
 @dataclass(slots=True)
 class _Writer:
-    """Turns the reader's tokens into runs, with the empty lines between blocks that people expect."""
+    """Turns the reader's tokens into runs, with the empty lines between blocks that people expect. `lines` is what was read."""
 
+    lines: Sequence[str]
     runs: list[Run] = field(default_factory=list)
     gap: int = 0
     is_fresh_item: bool = False
@@ -89,6 +92,7 @@ class _Writer:
     quotes: int = 0
     lists: list[_List] = field(default_factory=list)
     rows: list[list[str]] | None = None
+    row_line: int | None = None
 
     def block(self, token: Token) -> None:
         """Take the next token of the document."""
@@ -123,6 +127,9 @@ class _Writer:
                 self.rows = []
             case "tr_open" if self.rows is not None:
                 self.rows.append([])
+                self.row_line = token.map[0] if token.map else None
+            case "tr_close" if self.rows is not None:
+                self.rows[-1] += self.surplus(len(self.rows[-1]))
             case "table_close":
                 self.table()
             case "inline" if self.rows is not None:
@@ -171,21 +178,34 @@ class _Writer:
         """Code as it stands; it cannot lie in a quote."""
         self.is_fresh_item, in_item = False, self.is_fresh_item
         self.separate(1 if in_item else 2)
-        language = re.sub(r"[^\w+#.-]", "", token.info.split()[0]) if token.info.split() else ""
+        name, *remark = token.info.split(maxsplit=1) or [""]
+        if remark:
+            # Without any code it was no language, but a line that begins with a row of tildes.
+            self.write(remark[0].strip() if token.content.strip() else token.info.strip(), self.style)
+            self.separate(1)
+        language = re.sub(r"[^\w+#.-]", "", name)
         self.write(token.content.rstrip("\n"), Style(pre=language))
         self.separate(2)
+
+    def surplus(self, count: int) -> list[str]:
+        """The cells of a row beyond the first `count`. The reader drops them; a bar inside a cell's code makes such."""
+        if self.row_line is None:
+            return []
+        cells = escapedSplit(re.sub(r"^[\s>]*\|?|\|?\s*$", "", self.lines[self.row_line]))
+        return [flat(token.children or ()) for cell in cells[count:] for token in _reader().parseInline(cell.strip())]
 
     def table(self) -> None:
         """A table in columns where a small screen can show it, else its cells with bars between."""
         rows, self.rows = self.rows or [], None
-        widths = [max(map(len, column)) for column in zip(*rows, strict=False)]
+        rows = [list(row) for row in zip(*zip_longest(*rows, fillvalue=""), strict=True)]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         self.separate(2)
         if sum(widths) + 3 * len(widths) <= WIDEST_TABLE:
-            lines = [" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=False)).rstrip() for row in rows]
+            lines = [" | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
             lines.insert(1, "-+-".join("-" * width for width in widths))
             self.write("\n".join(lines), Style(pre=""))
         else:
-            self.write("\n".join(" | ".join(row) for row in rows), self.style)
+            self.write("\n".join(" | ".join(row).rstrip() for row in rows), self.style)
         self.separate(2)
 
     def inline(self, tokens: Sequence[Token]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 
 import pytest
@@ -65,6 +66,71 @@ def test_every_word_of_a_document_is_shown_in_order(words: list[str], data: st.D
         place = shown.index(bare(word), place) + len(bare(word))
 
 
+class Author:
+    """Writes documents of whatever markdown has, in any nesting, of words that are all different."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self.chance = chance
+        self.words: list[str] = []
+
+    def word(self) -> str:
+        self.words.append(f"w{len(self.words)}q")
+        return self.words[-1]
+
+    def inline(self, depth: int = 0) -> str:
+        def inner() -> str:
+            return " ".join(self.inline(depth + 1) for _ in range(self.chance.randint(1, 3)))
+
+        kinds = [self.word] * 10
+        if depth < 2:
+            kinds += [lambda: f"**{inner()}**", lambda: f"*{inner()}*", lambda: f"~~{inner()}~~"]
+            kinds += [lambda: f"`{self.word()}`", lambda: f"<{self.word()}>", lambda: f"<https://{self.word()}.org>"]
+            kinds += [lambda: f"[{inner()}](https://x.y/{self.word()})", lambda: f"[{inner()}]({self.word()}.md)"]
+            kinds += [lambda: f"![{inner()}](http://x.y/{self.word()})"]
+        return self.chance.choice(kinds)()
+
+    def line(self) -> str:
+        blank = self.chance.choice([" ", "  ", ", "])
+        return blank.join(self.inline() for _ in range(self.chance.randint(1, 4)))
+
+    def table(self) -> str:
+        width = self.chance.randint(1, 3)
+        rows = [[self.line() for _ in range(width)], ["-"] * width]
+        for _ in range(self.chance.randint(0, 3)):
+            rows.append([self.line() for _ in range(max(1, width + self.chance.randint(-1, 2)))])
+        return "\n".join(f"|{'|'.join(row)}|" for row in rows)
+
+    def block(self, depth: int = 0) -> str:
+        def inner(first: str, other: str) -> str:
+            text = self.block(depth + 1) if depth < 3 else self.line()
+            return first + text.replace("\n", f"\n{other}")
+
+        kinds = [
+            lambda: f"{'#' * self.chance.randint(1, 7)} {self.line()}",
+            lambda: f"```{self.chance.choice(['', 'py', 'c++ ' + self.word()])}\n{self.line()}\n\n{self.line()}\n```",
+            lambda: inner("> ", "> "),
+            lambda: inner("- ", "  "),
+            lambda: inner("1. ", "   "),
+            self.table,
+            lambda: f"    {self.line()}",
+            lambda: f"{self.line()}\n{self.chance.choice(['===', '---'])}",
+            lambda: f"[{self.word()}]: https://x.y/{self.word()}",
+            lambda: f"<div>{self.line()}</div>\n<!-- {self.line()} -->",
+            lambda: "\n".join(self.line() for _ in range(self.chance.randint(1, 3))),
+        ]
+        return self.chance.choice(kinds)()
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=300, deadline=None)
+def test_no_word_of_any_document_is_lost(chance: random.Random) -> None:
+    author = Author(chance)
+    text = chance.choice(["\n\n", "\n"]).join(author.block() for _ in range(chance.randint(1, 5)))
+    (chunk,) = to_chunks(text, 10**6)
+    assert Shown(chunk.html).error is None
+    assert [word for word in author.words if word in text and word not in chunk.html] == []
+
+
 @given(
     st.text("ab \n", min_size=1, max_size=100).filter(str.strip), st.text("xy z\n", max_size=300), st.integers(110, 200)
 )
@@ -99,6 +165,9 @@ def test_a_cut_is_never_inside_a_character(parts: list[tuple[str, bool]], limit:
         ("```python\nif a < b:\n    c\n```", '<pre><code class="language-python">if a &lt; b:\n    c</code></pre>'),
         ("```\nx\n```", "<pre>x</pre>"),
         ("|a|b|\n|-|-|\n|1|22|", "<pre>a | b\n--+---\n1 | 22</pre>"),
+        ("|a|b|\n|-|-|\n|`1|2`|3|", "<pre>a  | b  |\n---+----+--\n`1 | 2` | 3</pre>"),
+        ("> |a|\n> |-|\n> |1|2|", "<pre>a |\n--+--\n1 | 2</pre>"),
+        ('```py title="a.py"\nx\n```', 'title="a.py"\n<pre><code class="language-py">x</code></pre>'),
         ("2 * 3 * 4 and snake_case_name", "2 * 3 * 4 and snake_case_name"),
         ("a\nb", "a\nb"),
         ("a\x00\x1b[1mb", "a[1mb"),
