@@ -55,6 +55,11 @@ class Outbox:
             self._worker = self._tasks.spawn(self._work(), name="worker")
         self.wake()
 
+    async def hurry(self, channel: ChannelName) -> None:
+        """A channel can be reached again: what waits for it is due now."""
+        await self._database.run(store.hurry, channel, self._now())
+        self.wake()
+
     async def unregister(self, channel: ChannelName, *, is_off: bool) -> None:
         """A channel pauses; what waits for it stays. `is_off`: it was switched off, so nothing new is kept for it."""
         self._channels.pop(channel, None)
@@ -126,7 +131,8 @@ class Outbox:
         if claimed:
             await self._database.run(store.sweep, self._now() - SENT_KEPT_S, self._now() - DEAD_KEPT_S)
         due = await self._database.read(store.next_due, channels)
-        return None if due is None else max(0.05, due - self._now())
+        # The clock may be set while it waits.
+        return None if due is None else min(max(0.05, due - self._now()), LONGEST_WAIT_S)
 
     async def _deliver(self, claimed: Claimed) -> None:
         try:

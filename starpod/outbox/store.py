@@ -11,6 +11,7 @@ IS_FIRST = (
     "NOT EXISTS (SELECT 1 FROM outbox AS before WHERE before.channel = mine.channel AND before.user_id = mine.user_id "
     "AND before.id < mine.id AND before.state IN ('waiting', 'sending'))"
 )
+A_DAY_S = 86_400.0
 COLUMNS = "id, channel, user_id, title, text, state, attempts, error, created_at, next_attempt_at, ended_at"
 # Whom a channel reaches at all; for anybody else nothing is kept.
 REACHES = "SELECT 1 FROM telegram_links WHERE telegram_links.user_id = ? AND telegram_id IS NOT NULL"
@@ -36,13 +37,16 @@ def set_channel(connection: peewee.Database, name: ChannelName, is_on: bool) -> 
 
 
 def claim(connection: peewee.Database, channels: list[str], now: float, lease_s: float, limit: int) -> list[Claimed]:
-    """Take what is due: the oldest open text of each person. One whose lease has run out is taken again."""
+    """Take what is due: the oldest open text of each person. One whose lease has run out is taken again.
+
+    What would be due in more than a day was put back by a clock that ran ahead.
+    """
     marks = ", ".join("?" for _ in channels)
     due = connection.execute_sql(
         f"SELECT id FROM outbox AS mine WHERE channel IN ({marks}) AND "
-        f"(state = 'waiting' AND next_attempt_at <= ? OR state = 'sending' AND lease_until <= ?) AND {IS_FIRST} "
-        "ORDER BY id LIMIT ?",
-        (*channels, now, now, limit),
+        f"(state = 'waiting' AND (next_attempt_at <= ? OR next_attempt_at > ?) "
+        f"OR state = 'sending' AND (lease_until <= ? OR lease_until > ?)) AND {IS_FIRST} ORDER BY id LIMIT ?",
+        (*channels, now, now + A_DAY_S, now, now + A_DAY_S, limit),
     ).fetchall()
     claimed = []
     for (id_,) in due:

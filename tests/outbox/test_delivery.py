@@ -106,10 +106,35 @@ async def test_what_waits_when_the_gateway_stops_leaves_after_the_next_start(tmp
         await gateway.stop()
         del telegram.failures["sendMessage"]
         await gateway.start()
-        await settled(gateway, "running")
-        await gateway.http.post(f"/api/outbox/{waiting['id']}/retry")
         assert len(await telegram.said()) == 1
-        await until(gateway, "sent")
+        (sent,) = await until(gateway, "sent")
+        assert sent["id"] == waiting["id"]
+
+
+async def test_what_came_in_an_hour_without_network_arrives_once_when_it_is_back(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with chatting(tmp_path, clock=clock) as (telegram, gateway, user):
+        await telegram.stop()
+        key = await key_of(gateway, user)
+        await run_job(gateway, key, "bins", "hello")
+        await run_job(gateway, key, "tea", "hello")
+        await settled(gateway, "failing")
+        for _ in range(6):
+            clock.advance(600)
+            gateway.state.outbox.wake()
+            await until(gateway, "waiting")
+        own = gateway.client(key)
+
+        async def is_told() -> bool:
+            return (await titles(own)).count("tea") == 1
+
+        await eventually(is_told)
+        assert await deliveries(gateway, "sent") == [] and await deliveries(gateway, "dead") == []
+        telegram.write("/help")
+        await telegram.start()
+        # Neither waits for the time at which it would have been tried again.
+        texts = await telegram.said(count=3)
+        assert [sum(text.startswith(name) for text in texts) for name in ("bins", "tea", "Write")] == [1, 1, 1]
 
 
 async def test_nothing_is_kept_for_a_channel_that_is_off_or_a_person_without_one(tmp_path: Path) -> None:
@@ -331,6 +356,20 @@ async def test_a_clock_that_jumps_ahead_sends_nothing_twice(tmp_path: Path) -> N
         may_end.set()
         await until(gateway, "sent")
         assert calls == ["text 1"]
+        await bench.outbox.close()
+
+
+async def test_a_clock_that_is_set_back_keeps_nothing_waiting(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        bench = await made(gateway)
+        bench.clock.set_by(365 * 86_400)
+        bench.channel.plan = [OSError("no network")]
+        await bench.put(1)
+        bench.outbox.wake()
+        await bench.calls(1)
+        bench.clock.set_by(-365 * 86_400)
+        await bench.after(0, 2)
+        assert bench.channel.texts == ["text 1"]
         await bench.outbox.close()
 
 

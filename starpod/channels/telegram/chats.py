@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 ALBUM_QUIET_S = 0.7
 LARGEST_ALBUM = 10
-RETRY_S = 5.0
+RETRY_S = 2.0
 HINT_EVERY_S = 60.0
 MOST_STRANGERS = 1000
 NO_SENDER = "Could not determine your Telegram ID."
@@ -115,29 +115,31 @@ class Chats:
         """Handle a message to its end, whatever happens; only the database's being away lets it wait."""
         while True:
             try:
-                is_answering = await (
-                    self._answer_again(updates[0]) if updates[0].state == "answering" else self._handle(updates)
-                )
-                if not is_answering:
-                    await self._done(updates)
-                return
+                again = updates[0].state == "answering"
+                if await (self._answer_again(updates[0]) if again else self._handle(updates)):
+                    return
             except Unavailable as error:
                 logger.warning("a Telegram message has to wait: %s", error)
                 await asyncio.sleep(RETRY_S)
+                continue
             except Malformed as error:
                 logger.info("a Telegram update could not be read (%s)", error)
-                return await self._done(updates)
             except Unreachable as error:
                 logger.info("a Telegram chat cannot be reached: %s", error)
-                return await self._done(updates)
             except Exception:
                 # The same would happen after each start.
                 logger.exception("a Telegram update could not be handled")
-                return await self._done(updates)
+            return await self._done(updates)
 
     async def _done(self, updates: Sequence[StoredUpdate]) -> None:
+        """Note it, however long the database is away: what was said already must not be said again."""
         ids = [update.update_id for update in updates]
-        await self._bot.database.run(store.mark_done, self._client.bot_id, ids)
+        while True:
+            try:
+                return await self._bot.database.run(store.mark_done, self._client.bot_id, ids)
+            except Unavailable as error:
+                logger.warning("a Telegram message is handled, but that cannot be noted yet: %s", error)
+                await asyncio.sleep(RETRY_S)
 
     async def _press(self, update: StoredUpdate) -> None:
         try:

@@ -18,7 +18,6 @@ import httpx2
 from telegram import (
     Bot,
     BotCommand,
-    File,
     InlineKeyboardMarkup,
     InputFile,
     LinkPreviewOptions,
@@ -53,6 +52,7 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 POLL_S = 25
 STALL_S = 20
 LONGEST_WAIT_S = 60.0
+FETCH_PATIENCE_S = 30.0
 LARGEST_PHOTO = 10_000_000
 LARGEST_FILE = 50_000_000
 SEEN_TOKEN = re.compile(r"(?<!\d)\d+:[A-Za-z0-9_-]{6,}")
@@ -300,25 +300,25 @@ class Client:
         await _quietly(lambda: self._bot.answer_callback_query(press_id, text[:200]))
 
     async def fetch(self, file_id: str, limit_bytes: int) -> bytes:
-        """The content of a file. Raises TooLarge, Refused, Failing."""
+        """The content of a file; waits out what passes within FETCH_PATIENCE_S. Raises TooLarge, Refused, Failing."""
 
-        async def find() -> File:
+        async def fetch() -> bytes:
             try:
-                return await self._bot.get_file(file_id)
+                file = await self._bot.get_file(file_id)
             except BadRequest as error:
                 if "too big" in error.message.lower():
                     raise TooLarge from error
                 raise
+            if file.file_size is not None and file.file_size > limit_bytes:
+                raise TooLarge(file.file_size)
+            if file.file_path is None or not file.file_path.startswith(f"{self._api_url}/"):
+                raise Refused("Telegram gave no address for the file")
+            try:
+                return await self._read(file.file_path, limit_bytes)
+            except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+                raise Failing(f"the file could not be fetched: {type(error).__name__}") from error
 
-        file = await _told(find)
-        if file.file_size is not None and file.file_size > limit_bytes:
-            raise TooLarge(file.file_size)
-        if file.file_path is None or not file.file_path.startswith(f"{self._api_url}/"):
-            raise Refused("Telegram gave no address for the file")
-        try:
-            return await self._read(file.file_path, limit_bytes)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as error:
-            raise Failing(f"the file could not be fetched: {type(error).__name__}") from error
+        return await self._patiently(fetch, min(FETCH_PATIENCE_S, self._patience_s))
 
     async def _read(self, url: str, limit_bytes: int) -> bytes:
         """Read at most as much as may be: the size that was announced is only a claim."""
@@ -337,10 +337,10 @@ class Client:
         self._is_back.set()
         self._is_back = asyncio.Event()
 
-    async def _patiently(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _patiently(self, call: Callable[[], Awaitable[T]], patience_s: float | None = None) -> T:
         """Try until it works, for `patience_s` seconds at most."""
         loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._patience_s
+        give_up_at = loop.time() + (self._patience_s if patience_s is None else patience_s)
         wait_s = 1.0
         while True:
             try:

@@ -130,7 +130,7 @@ def _command(message: Mapping[str, Any], text: str, bot_name: str) -> tuple[str 
 
 def _context(message: Mapping[str, Any]) -> str:
     """What a message replies to, in lines for the model."""
-    replied = message.get("reply_to_message")
+    replied = message.get("reply_to_message") or message.get("external_reply")
     if not isinstance(replied, dict) or "forum_topic_created" in replied:
         return ""
     quote = message.get("quote")

@@ -73,6 +73,7 @@ class Telegram:
         self._wanted: _Wanted | None = None
         self._bot: RunningBot | None = None
         self._problem: tuple[str, str] | None = None
+        self._is_reached = False
         self._is_on = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
@@ -172,7 +173,7 @@ class Telegram:
         from starpod.channels.telegram.poller import RunningBot
 
         # What was wrong before was wrong with other settings.
-        self._problem = None
+        self._problem, self._is_reached = None, False
         return RunningBot(
             token=wanted.token,
             api_url=wanted.api_url,
@@ -187,6 +188,10 @@ class Telegram:
 
     def _report(self, problem: str | None) -> None:
         """Say a problem once when it comes, and once when it is over; keep it for whoever asks."""
+        if (problem is None) != self._is_reached:
+            self._is_reached = problem is None
+            if self._is_reached:
+                self._tasks.spawn(self._outbox.hurry("telegram"), name="hurry")
         known = self._problem[0] if self._problem is not None else None
         if problem == known:
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from starpod.auth.types import User
+from starpod.clock import Clock
 from starpod.state import AppState
 from tests.channels.telegram.bot_api import TOKEN, BotApi
 from tests.gateway import Gateway
@@ -21,9 +22,12 @@ async def chatting(
 ) -> AsyncIterator[tuple[BotApi, Gateway, User]]:
     """A gateway with the channel on, and a user who is linked as 7."""
     async with BotApi() as telegram:
+        clock: Clock | None = settings.pop("clock", None)
         mode = settings.pop("stream_mode", "final_only")
         channel: dict[str, Any] = {"enabled": False, "api_url": telegram.url, "stream_mode": mode}
-        async with Gateway(folder, provider, settings={"channels": {"telegram": channel}, **settings}) as gateway:
+        async with Gateway(
+            folder, provider, settings={"channels": {"telegram": channel}, **settings}, clock=clock
+        ) as gateway:
             user, _ = await gateway.user(name="Ann")
             await gateway.state.auth.links.set(user.id, 7, None)
             await gateway.state.vault.set("TELEGRAM_BOT_TOKEN", TOKEN)

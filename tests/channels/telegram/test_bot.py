@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,40 @@ async def test_files_that_are_too_large_are_refused_and_the_rest_is_answered(tmp
         answers = await telegram.said(count=5)
         assert "could not be fetched" in answers[3] and answers[4] == "so?"
         assert fetched == 1
+
+
+async def test_a_file_that_cannot_be_fetched_at_once_is_fetched_later(tmp_path: Path) -> None:
+    async with chatting(tmp_path, OpenAIServer()) as (telegram, gateway, _):
+        gateway.provider.play(script("read"))
+        telegram.failures["getFile"] = Failure(502, "Bad Gateway")
+        telegram.write(document={"file_id": telegram.file(b"a,b"), "file_unique_id": "u", "file_name": "x.csv"})
+        assert await telegram.said() == ["read"]
+        assert "x.csv (text/csv, 3 bytes)" in str(gateway.provider.requests[0].body["messages"][-1])
+
+
+async def test_what_was_said_is_not_said_again_when_the_database_was_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with chatting(tmp_path) as (telegram, gateway, _):
+        other = sqlite3.connect(gateway.state.database.path, isolation_level=None)
+
+        def lock(call: dict[str, Any]) -> None:
+            if not other.in_transaction:
+                other.execute("BEGIN IMMEDIATE")
+
+        telegram.refuse = lock
+        telegram.write("/help")
+        assert "/stop" in (await telegram.said())[0]
+        noted = "a Telegram message is handled, but that cannot be noted yet"
+        async with asyncio.timeout(10):
+            while noted not in caplog.text:  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        other.close()
+        is_open = "SELECT update_id FROM telegram_updates WHERE state <> 'done'"
+        async with asyncio.timeout(10):
+            while rows(gateway.state, is_open):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0.02)
+        assert len(telegram.texts()) == 1
 
 
 async def test_files_of_the_agent_arrive(tmp_path: Path) -> None:

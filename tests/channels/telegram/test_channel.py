@@ -129,6 +129,29 @@ async def test_what_waited_while_the_gateway_was_down_is_answered(tmp_path: Path
         assert await telegram.said() == ["here again"]
 
 
+async def test_a_start_without_network_is_made_up_for_when_it_comes_back(tmp_path: Path) -> None:
+    async with chatting(tmp_path, OpenAIServer()) as (telegram, gateway, _):
+        gateway.provider.play(script("here at last"))
+        await gateway.stop()
+        await telegram.stop()
+        telegram.write("anybody?")
+        await gateway.start()
+        await settled(gateway, "failing", "cannot be reached")
+        assert (await gateway.http.get("/api/health")).status_code == 200
+        await telegram.start()
+        assert await telegram.said() == ["here at last"]
+        await settled(gateway, "running")
+
+
+async def test_a_poll_that_telegram_asks_to_be_later_waits(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as (telegram, gateway, _):
+        telegram.failures["getUpdates"] = Failure(429, "Too Many Requests: retry after 1", {"retry_after": 1}, times=2)
+        telegram.write("/help")
+        await settled(gateway, "failing", "asked to wait for 1 s")
+        assert await telegram.said()
+        await settled(gateway, "running")
+
+
 async def test_an_answer_that_was_cut_off_is_told_after_the_restart(tmp_path: Path) -> None:
     async with chatting(tmp_path, OpenAIServer(), stream_mode="live") as (telegram, gateway, _):
         gateway.provider.play(script("Half of ", Hang()), script("never asked again"))

@@ -104,6 +104,9 @@ def test_a_quote_goes_before_the_whole_and_files_are_named() -> None:
     assert message(text="x", reply_to_message=replied).context == "In reply to an earlier message:\n> one\n> two"
     assert "> two" in message(text="x", reply_to_message=replied, quote={"text": "two"}).context
     assert "> one" not in message(text="x", reply_to_message=replied, quote={"text": "two"}).context
+    elsewhere = {"origin": {"type": "user"}, "chat": {"id": -9}}
+    assert message(text="x", external_reply=elsewhere, quote={"text": "two"}).context.endswith("message:\n> two")
+    assert message(text="x", external_reply=elsewhere).context == ""
     photo = {"photo": [{"file_id": "f", "width": 1, "height": 1}], "from": {}}
     assert message(text="x", reply_to_message=photo).context == "In reply to an earlier message with photo.jpg:"
     assert message(text="x", reply_to_message={"forum_topic_created": {}, "text": "t"}).context == ""
