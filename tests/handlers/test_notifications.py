@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket as sockets
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,23 @@ async def test_only_the_owner_hears_of_a_job_and_only_admins_of_the_agents_own(t
             await silence(socket)
         sessions = (await gateway.client(ann_key).get("/api/sessions?limit=9")).json()
         assert next(each for each in sessions if each["id"] == told["session_id"])["is_read"] is False
+
+
+async def test_a_socket_that_reads_nothing_delays_no_notice_and_is_let_go(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, settings={"websocket": {"outbox_bytes": 65_536}}) as gateway:
+        slow = await gateway.socket()
+        # Else the kernel takes in megabytes for a reader who does not read.
+        slow.stream.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 16_384)
+        quick = await gateway.socket()
+        for number in range(10_000):
+            text = f"{number} ".ljust(500, "x")
+            gateway.state.events.publish(CronComplete("j", f"r{number}", f"job {number}", "s", text, True, None, text))
+            if number % 50 == 0:
+                # Nobody else's notice waits for what the slow one has not read.
+                assert (await quick.next("notification", job_name=f"job {number}"))["result_preview"] == text
+        _, closed = await slow.rest()
+        assert closed.code == 1013
+        await quick.next("notification", job_name="job 9999")
 
 
 async def test_the_bell_keeps_what_nobody_was_there_to_hear(tmp_path: Path) -> None:
