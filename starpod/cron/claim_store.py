@@ -11,7 +11,7 @@ import peewee
 
 from starpod.cron import store
 from starpod.cron.schedules import iter_due, next_due
-from starpod.cron.types import Claim, Cron, CronComplete, Job, OneShot, Outcome, Trigger
+from starpod.cron.types import Claim, Cron, CronComplete, Job, OneShot, Outcome, Trigger, message_name
 from starpod.errors import Conflict, InvalidInput, NotFound
 from starpod.notifications import store as notifications
 from starpod.notifications.types import News
@@ -56,7 +56,7 @@ def claim_due(
     store.renew(connection, alive, now + lease_s)
     given_up: list[CronComplete] = []
     for run_id, job in store.expired(connection, now, now + lease_s + CLOCKS_APART_S) if may_take_over else ():
-        outcome = Outcome("", None, CUT_OFF)
+        outcome = _cut_off(connection, run_id, job)
         settle(connection, run_id, job, outcome, now=second, is_interrupted=True)
         after = store.find_job(connection, job.id)
         if after is None or after.retry_at is None:
@@ -113,13 +113,19 @@ def interrupt(connection: peewee.Database, claim: Claim, *, now: int) -> None:
     """Record that a run was cut off because its scheduler stops; the next one tries it again."""
     job = store.find_job(connection, claim.job.id)
     if job is not None:
-        outcome = Outcome("", None, CUT_OFF)
+        outcome = _cut_off(connection, claim.run_id, job)
         settle(connection, claim.run_id, job, outcome, now=now, trigger=claim.trigger, is_interrupted=True)
 
 
-def look_ahead(connection: peewee.Database) -> tuple[float | None, int]:
-    """When something can next be due (seconds since 1970, None for never), and how many runs are under way."""
-    return store.next_wake(connection), store.count_running(connection)
+def look_ahead(connection: peewee.Database, slots: int) -> float | None:
+    """When to look again at the latest: something is due and has a slot, or a lease ends. Seconds since 1970, None for never.
+
+    Without a free slot nothing can start before a run ends, and the end of a run is heard.
+    """
+    due, lease_end = store.next_wake(connection)
+    if store.count_running(connection) >= slots:
+        due = None
+    return min((moment for moment in (due, lease_end) if moment is not None), default=None)
 
 
 def settle(
@@ -185,6 +191,17 @@ def _keep_news(connection: peewee.Database, event: CronComplete, now: float) -> 
         whole=event.text,
     )  # fmt: skip
     notifications.add_for(connection, news, event.user_id, now=datetime.fromtimestamp(now, UTC))
+
+
+def _cut_off(connection: peewee.Database, run_id: str, job: Job) -> Outcome:
+    """The outcome of a run that nobody carries out any more, with what it left."""
+    run = store.find_run(connection, run_id)
+    assert run is not None
+    known_as = message_name(job.id, run_id, run.due_at, run.attempt, run.trigger)
+    found = store.find_turn(connection, store.owner_of(job), known_as)
+    if found is None:
+        return Outcome("", None, CUT_OFF)
+    return Outcome("", found[0], CUT_OFF, store.cost_of_turn(connection, found[1]))
 
 
 def _after(job: Job, outcome: Outcome, now: int, *, is_interrupted: bool) -> Job:

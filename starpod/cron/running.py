@@ -11,11 +11,10 @@ from starpod.agent.turns import Submitted
 from starpod.agent.types import Published, StreamEnded, TextDelta, TurnRequest
 from starpod.cron import store
 from starpod.cron.prompts import read_prompt
-from starpod.cron.types import HEARTBEAT, Claim, Outcome
+from starpod.cron.types import HEARTBEAT, Claim, Outcome, message_name
 from starpod.db.database import Database
 from starpod.sessions.types import SessionKey, Viewer
 
-HEARTBEAT_OWNER = "heartbeat"
 STOPS_WITHIN_S = 10.0
 NOBODY = Viewer(None, True)
 
@@ -43,7 +42,7 @@ class JobRunner:
             is_admin = state[1]
         prompt = job.prompt
         if job.name == HEARTBEAT and job.user_id is None:
-            prompt, owner = await asyncio.to_thread(read_prompt, self._heartbeat_file), HEARTBEAT_OWNER
+            prompt = await asyncio.to_thread(read_prompt, self._heartbeat_file)
             if not prompt:
                 return Outcome("skipped", None, is_silent=True)
         key = SessionKey("main", "main" if job.session_mode == "main" else f"job-{claim.run_id}", owner)
@@ -104,6 +103,5 @@ class JobRunner:
 
 def _names(claim: Claim) -> list[str]:
     """What the message may be known as already. An earlier attempt that was cut off may have been answered whole."""
-    if claim.trigger == "manual":
-        return [f"job-{claim.run_id}"]
-    return [f"job-{claim.job.id}-{claim.due_at}-{attempt}" for attempt in range(claim.attempt + 1)]
+    attempts = [claim.attempt] if claim.trigger == "manual" else range(claim.attempt + 1)
+    return [message_name(claim.job.id, claim.run_id, claim.due_at, attempt, claim.trigger) for attempt in attempts]

@@ -84,7 +84,7 @@ class Scheduler:
         return len(self._running)
 
     async def tick(self) -> float | None:
-        """Claim and start what is due now. Returns when something is due next (seconds since 1970), None when nothing is."""
+        """Claim and start what is due now. Returns when to look again (seconds since 1970), None when nothing is due."""
         slots = self._config().cron.max_concurrent_runs
         self._note_clock()
         if self._was_set_back:
@@ -105,9 +105,7 @@ class Scheduler:
             self._spawn(claim)
         for event in claimed.given_up:
             self._events.publish(event)
-        wake, running = await self._database.read(claim_store.look_ahead)
-        # Without a free slot nothing can start before a run ends, and the end of a run wakes us.
-        return wake if running < slots else None
+        return await self._database.read(claim_store.look_ahead, slots)
 
     async def run_now(self, job: Job) -> str:
         """Start a job at once and return the id of the run. NotFound, Conflict when it is running."""

@@ -8,7 +8,19 @@ from typing import Any
 
 import peewee
 
-from starpod.cron.types import AGENT_OWNER, Cron, Interval, Job, JobRun, OneShot, RunStatus, Schedule, Trigger
+from starpod.cron.types import (
+    AGENT_OWNER,
+    HEARTBEAT,
+    HEARTBEAT_OWNER,
+    Cron,
+    Interval,
+    Job,
+    JobRun,
+    OneShot,
+    RunStatus,
+    Schedule,
+    Trigger,
+)
 from starpod.errors import Conflict, InvalidInput
 
 JOB = (
@@ -118,14 +130,15 @@ def due_jobs(connection: peewee.Database, now: int, limit: int) -> list[tuple[Jo
     return [(_job(row[:width]), row[width] != 0, row[width + 1] != 0) for row in rows]
 
 
-def next_wake(connection: peewee.Database) -> float | None:
-    """When something can next be due: a job that is free to run, or the end of somebody's lease. None when nothing is."""
+def next_wake(connection: peewee.Database) -> tuple[float | None, float | None]:
+    """When a job that is free to run is next due, and when the next lease ends; None for never."""
     row = connection.execute_sql(
         f"SELECT (SELECT j.next_run_at FROM cron_jobs j WHERE {_DUE} ORDER BY j.next_run_at LIMIT 1), "
         f"(SELECT j.retry_at FROM cron_jobs j WHERE {_RETRY} ORDER BY j.retry_at LIMIT 1), "
         "(SELECT min(lease_until) FROM cron_runs WHERE status = 'running')"
     ).fetchone()
-    return min((float(moment) for moment in row if moment is not None), default=None)
+    *due, lease_end = row
+    return min((float(moment) for moment in due if moment is not None), default=None), lease_end
 
 
 def start_run(
@@ -270,9 +283,16 @@ def mark_unread(connection: peewee.Database, session_id: str) -> None:
     connection.execute_sql("UPDATE session_metadata SET is_read = 0 WHERE id = ?", (session_id,))
 
 
+def find_turn(connection: peewee.Database, user_id: str, known_as: str) -> tuple[str, str] | None:
+    """(session id, turn id) of the turn that a run's message began."""
+    sql = "SELECT session_id, id FROM turns WHERE user_id = ? AND client_message_id = ?"
+    row = connection.execute_sql(sql, (user_id, known_as)).fetchone()
+    return (row[0], row[1]) if row is not None else None
+
+
 def owner_of(job: Job) -> str:
     """Whose sessions a job writes."""
-    return job.user_id or AGENT_OWNER
+    return job.user_id or (HEARTBEAT_OWNER if job.name == HEARTBEAT else AGENT_OWNER)
 
 
 def _prefixed(columns: str) -> str:

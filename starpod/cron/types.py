@@ -14,6 +14,7 @@ RunStatus = Literal["running", "success", "failed", "interrupted", "skipped"]
 HEARTBEAT = "__heartbeat__"
 AGENT_OWNER = "cron"
 """Whose sessions the jobs without an owner write."""
+HEARTBEAT_OWNER = "heartbeat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,11 @@ class Claim:
     due_at: int
     attempt: int
     trigger: Trigger
+
+
+def message_name(job_id: str, run_id: str, due_at: int, attempt: int, trigger: Trigger) -> str:
+    """What a run's message to the agent is known as. Another scheduler that takes the run over finds by it what was done."""
+    return f"job-{run_id}" if trigger == "manual" else f"job-{job_id}-{due_at}-{attempt}"
 
 
 @dataclass(frozen=True, slots=True)

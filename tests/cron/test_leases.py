@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,19 @@ async def test_a_scheduler_that_vanishes_loses_its_run_when_the_lease_ends(world
     assert len(world.heard) == 1
     await gone.close()
     await other.close()
+
+
+@pytest.mark.gen_test
+async def test_the_end_of_a_lease_is_awaited_also_without_a_free_slot(tmp_path: Path) -> None:
+    world = World(tmp_path, slots=1)
+    await world.job("tea")
+    world.gate = asyncio.Event()
+    gone, other = world.scheduler(), world.scheduler()
+    await world.step(gone, 60)
+    assert await other.tick() == START.timestamp() + 60 + 20
+    await gone.close()
+    await other.close()
+    world.database.close()
 
 
 @pytest.mark.gen_test

@@ -179,6 +179,21 @@ async def test_a_run_whose_time_is_over_keeps_what_it_said_and_cost(tmp_path: Pa
         assert 1000 <= run["duration_ms"] < 10_000
 
 
+async def test_a_run_that_was_cut_off_shows_where_it_got_to(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gateway.provider.play(script("Half of ", Hang()))
+        job = (await gateway.http.post("/api/cron/jobs", json=JOB)).json()
+        await gateway.http.post(f"/api/cron/jobs/{job['id']}/run", json={})
+        assert await asyncio.to_thread(gateway.provider.wait_for_requests, 1)
+        await gateway.stop()
+        await gateway.start()
+        [run] = (await gateway.http.get(f"/api/cron/jobs/{job['id']}/runs")).json()
+        assert (run["status"], run["error"]) == ("interrupted", "cut off: the gateway stopped while it ran")
+        [session] = (await gateway.http.get("/api/sessions")).json()
+        assert run["session_id"] == session["id"]
+        assert len(gateway.provider.requests) == 1
+
+
 async def test_the_agent_keeps_jobs_by_its_tools(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
         _, key = await gateway.user()
