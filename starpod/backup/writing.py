@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import IO, cast
 
 from starpod import __version__
 from starpod.backup.copy_store import copy_database, is_database, schema_of
@@ -127,43 +128,62 @@ class _Writer:
             if not stat.S_ISREG(status.st_mode):
                 self._left_out.append(self._name(path))
                 return
-            source = path
             if path == self._paths.core_db:
-                source = core
-            elif path.suffix == ".db" and is_database(path):
+                self._add_copy(path, core, status)
+                return
+            if path.suffix == ".db" and is_database(path):
                 copy.unlink(missing_ok=True)
                 copy_database(path, copy)
-                source = copy
+                self._add_copy(path, copy, status)
+                return
             with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY, dir=str(self._target.parent)) as held:
                 # What grows while it is read (a log) is taken as of now.
-                with source.open("rb") as file:
+                with path.open("rb") as file:
                     while chunk := file.read(CHUNK):
                         held.write(chunk)
                 size = held.tell()
                 held.seek(0)
-                self._add(self._name(path), held, size, stat.S_IMODE(status.st_mode), status.st_mtime)
+                self._add(
+                    self._name(path), cast("IO[bytes]", held), size, stat.S_IMODE(status.st_mode), status.st_mtime
+                )
         except FileNotFoundError:
             return  # removed meanwhile
+
+    def _add_copy(self, path: Path, copy: Path, status: os.stat_result) -> None:
+        """Add a database by its copy, which nobody writes: large ones are read once and held nowhere else."""
+        with copy.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            self._add(self._name(path), file, size, stat.S_IMODE(status.st_mode), status.st_mtime)
 
     def _add(
         self,
         name: str,
-        content: io.BufferedIOBase | tempfile.SpooledTemporaryFile[bytes],
+        content: IO[bytes],
         size: int,
         mode: int,
         mtime: float,
     ) -> None:
-        digest = hashlib.sha256()
-        while chunk := content.read(CHUNK):
-            digest.update(chunk)
-        content.seek(0)
         info = tarfile.TarInfo(name)
         info.size, info.mode, info.mtime = size, mode, mtime
-        self._archive.addfile(info, content)
-        self._sums[name] = digest.hexdigest()
+        hashed = _Hashed(content)
+        self._archive.addfile(info, cast("IO[bytes]", hashed))
+        self._sums[name] = hashed.digest.hexdigest()
 
     def _name(self, path: Path) -> str:
         return path.relative_to(self._paths.instance_root).as_posix()
+
+
+class _Hashed:
+    """A file whose digest grows as it is read."""
+
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        chunk = self._content.read(size)
+        self.digest.update(chunk)
+        return chunk
 
 
 def _is_journal(path: Path) -> bool:
