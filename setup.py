@@ -119,6 +119,8 @@ setup(
             "pytest-tornado>=0.8.1,<0.9",
             "setuptools>=77,<81",  # pytest-tornado imports pkg_resources, which later versions no longer have
             "hypothesis>=6.170,<7",
+            "schemathesis>=4.32,<5",
+            "openapi-spec-validator>=0.9,<0.10",
             "ruff>=0.17.6,<0.18",
             "mypy>=2.4,<3",
             "types-PyYAML>=6.0",

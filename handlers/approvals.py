@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import TypeAdapter
-
 from handlers.base import BaseHandler
 from handlers.schemas import AnswerBody
-
-ANSWER = TypeAdapter(AnswerBody)
 
 
 class ApprovalHandler(BaseHandler):
     """`POST /api/sessions/:id/approvals/:approval_id`: for clients without a socket."""
 
     async def post(self, session_id: str, approval_id: str) -> None:
-        body = self.read_body(ANSWER)
+        body = self.read_body(AnswerBody)
         await self.state.agent.approvals.answer(self.viewer, session_id, approval_id, body.decision, body.remember)
         self.send_json({"ok": True})
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import TypeAdapter
-
+from handlers.answers import SignedIn, Verified
 from handlers.base import COOKIE, INVALID_KEY, BaseHandler, Refused, presented_key
 from handlers.schemas import LoginBody
 from starpod.auth.origins import same_origin_request
 from starpod.auth.types import User
 from starpod.errors import Unavailable
-
-LOGIN = TypeAdapter(LoginBody)
 
 
 class VerifyHandler(BaseHandler):
@@ -23,7 +20,7 @@ class VerifyHandler(BaseHandler):
             user = await self._find()
         except Unavailable:
             user = None
-        body: dict[str, object] = {"authenticated": user is not None, "auth_disabled": False}
+        body: Verified = {"authenticated": user is not None, "auth_disabled": False}
         if user is not None:
             body["user"] = describe(user)
         return self.send_json(body)
@@ -48,7 +45,7 @@ class LoginHandler(BaseHandler):
         if not same_origin_request(self.request.headers):
             raise Refused(403, "This request comes from another site")
         self.check_failures()
-        body = self.read_body(LOGIN)
+        body = self.read_body(LoginBody)
         credential = (body.key or body.code or "").strip()
         if not credential:
             raise Refused(400, "Send a key, or the code of a sign-in link")
@@ -80,7 +77,7 @@ class LogoutHandler(BaseHandler):
         self.send_json({"ok": True})
 
 
-def describe(user: User) -> dict[str, object]:
+def describe(user: User) -> SignedIn:
     """A user as `verify` shows it."""
     return {
         "id": user.id,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import tornado.web
-from pydantic import TypeAdapter
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 from tornado.httputil import HTTPHeaders
 
-from handlers.schemas import parse
+from handlers.operations import JSON, Access, Operation
+from handlers.schemas import fields_of, parse
 from starpod.auth.limits import retry_after
 from starpod.auth.origins import host_allowed, same_origin_request
 from starpod.auth.types import User
@@ -26,8 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Access = Literal["anyone", "user", "admin"]
 T = TypeVar("T")
+Q = TypeVar("Q", bound=BaseModel)
+NO_OPERATIONS: Mapping[str, Operation] = MappingProxyType({})
 
 COOKIE = "starpod_session"
 MISSING_KEY = "Missing API key — set X-API-Key header"
@@ -57,24 +60,28 @@ SECURITY_HEADERS = {
 
 
 class Refused(tornado.web.HTTPError):
-    """Ends a request with a status and a text that the client may see; `headers` go with it."""
+    """Ends a request with a status and a text that the client may see; `headers` and what is wrong with which field go with it."""
 
-    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, status: int, text: str, headers: dict[str, str] | None = None, fields: Mapping[str, str] | None = None
+    ) -> None:
         super().__init__(status, log_message=None)
         self.text = text
         self.headers = headers or {}
+        self.fields = fields
 
 
 @tornado.web.stream_request_body
 class BaseHandler(tornado.web.RequestHandler):
-    """A JSON route. `access` comes from the route table; the body is read only after the caller was let in."""
+    """A JSON route. What it takes and who may use it come from the route table; the body is read only after the caller was let in."""
 
     application: Application
     body_limit: ClassVar[int] = BODY_LIMIT
 
-    def initialize(self, access: Access = "user") -> None:
-        """Take the access rule from the route table."""
+    def initialize(self, access: Access = "user", operations: Mapping[str, Operation] = NO_OPERATIONS) -> None:
+        """Take the rules of the route from the table."""
         self.access: Access = access
+        self.operations = operations
         self.user: User | None = None
         self._chunks: list[bytes] = []
         self._received = 0
@@ -169,42 +176,47 @@ class BaseHandler(tornado.web.RequestHandler):
         if wait_s is not None:
             raise Refused(429, "Too many failed attempts from this address", {"Retry-After": str(retry_after(wait_s))})
 
+    @property
+    def operation(self) -> Operation:
+        """What the route table says of the request's method."""
+        return self.operations["GET" if self.request.method == "HEAD" else self.request.method or ""]
+
     def read_bytes(self) -> bytes:
         """The body as it came. Raises Refused 413."""
         if self._received > self.body_limit:
             raise self.too_large()
         return b"".join(self._chunks)
 
-    def read_body(self, adapter: TypeAdapter[T]) -> T:
-        """The JSON body. Raises Refused 413, 415 or 400, InvalidInput with `fields`."""
+    def read_body(self, model: type[T]) -> T:
+        """The JSON body as the declared type. Raises Refused 413, 415 or 400, InvalidInput with `fields`."""
+        if model is not self.operation.body:
+            raise TypeError(f"{self.operation} does not take a {model}")
         body = self.read_bytes()
         content_type = self.request.headers.get("Content-Type", "")
-        if content_type.split(";")[0].strip().lower() != "application/json":
+        if content_type.split(";")[0].strip().lower() != JSON:
             raise Refused(415, "Send the body as JSON, with the header Content-Type: application/json")
         try:
-            return parse(adapter, body)
+            read: T = parse(self.operation.body_adapter, body)
         except ValueError as error:
             raise Refused(400, f"The body is not valid JSON: {error}") from error
+        return read
 
-    def int_argument(self, name: str, default: int | None, *, least: int = 0, most: int = 2**53) -> int | None:
-        """A whole number of the query string. Raises Refused 400 for anything else."""
-        text = self.get_query_argument(name, None)
-        if text is None:
-            return default
-        if not (text.isascii() and text.isdigit()) or not least <= int(text[:20]) <= most:
-            raise Refused(400, f"{name} must be a whole number from {least} to {most}")
-        return int(text)
+    def read_query(self, model: type[Q]) -> Q:
+        """The query string as the declared model; of a name that is repeated, the last. Raises Refused 400 with `fields`."""
+        if model is not self.operation.query:
+            raise TypeError(f"{self.operation} does not take a {model}")
+        given = self.request.query_arguments
+        values = {name: self.get_query_argument(name, strip=False) for name in model.model_fields if name in given}
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            fields = fields_of(error)
+            raise Refused(
+                400, "; ".join(f"{name}: {reason}" for name, reason in fields.items()), None, fields
+            ) from error
 
-    def flag_argument(self, name: str) -> bool:
-        """`true` or `1`, `false` or `0` of the query string; absent is False. Raises Refused 400 for anything else."""
-        text = self.get_query_argument(name, "false").lower()
-        if text not in ("true", "1", "false", "0"):
-            raise Refused(400, f"{name} must be true or false")
-        return text in ("true", "1")
-
-    def asked_viewer(self) -> Viewer:
-        """The caller, or for admins the user that the query names by `user=`. Raises Refused 403."""
-        user_id = self.get_query_argument("user", None)
+    def asked_viewer(self, user_id: str | None) -> Viewer:
+        """The caller, or for admins the user that they name. Raises Refused 403."""
         if user_id is None:
             return self.viewer
         if not self.viewer.is_admin:
@@ -239,7 +251,7 @@ class BaseHandler(tornado.web.RequestHandler):
         body: dict[str, Any] = {"error": "internal error" if status_code >= 500 else self._reason}
         match error:
             case Refused():
-                body = {"error": error.text}
+                body = {"error": error.text} | ({"fields": error.fields} if error.fields else {})
                 for name, value in error.headers.items():
                     self.set_header(name, value)
             case InvalidInput() if error.fields:
@@ -296,8 +308,8 @@ def _host_allowed(host: str, bind_host: str, allowed: tuple[str, ...]) -> bool:
 class UnknownPathHandler(BaseHandler):
     """Whatever the route table does not name."""
 
-    def initialize(self, access: Access = "anyone") -> None:
-        super().initialize(access)
+    def initialize(self, access: Access = "anyone", operations: Mapping[str, Operation] = NO_OPERATIONS) -> None:
+        super().initialize(access, operations)
 
     async def prepare(self) -> None:
         await super().prepare()

@@ -5,15 +5,11 @@ The limits that hold for everybody are the settings page `/api/settings/budgets`
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import TypeAdapter
-
+from handlers.admin_answers import LimitAnswer, OwnLimits
 from handlers.base import BaseHandler
 from handlers.schemas import UserBudgetBody
 from starpod.usage.budget_types import Standing, UserBudget
 
-BUDGET = TypeAdapter(UserBudgetBody)
 # Without users, everything is the agent's own.
 NOBODY = "admin"
 
@@ -23,7 +19,7 @@ class UserBudgetListHandler(BaseHandler):
 
     async def get(self) -> None:
         budgets = await self.state.budgets.user_budgets()
-        self.send_json([{"user_id": user_id, **_limits(budget)} for user_id, budget in sorted(budgets.items())])
+        self.send_json([_limits(user_id, budget) for user_id, budget in sorted(budgets.items())])
 
 
 class UserBudgetHandler(BaseHandler):
@@ -33,10 +29,10 @@ class UserBudgetHandler(BaseHandler):
         await self.state.auth.get_user(user_id)
         budget = await self.state.budgets.user_budget(user_id)
         standing = await self.state.budgets.standing(user_id)
-        self.send_json({"user_id": user_id, **_limits(budget), "limits": [_shown(each) for each in standing]})
+        self.send_json({**_limits(user_id, budget), "limits": [_shown(each) for each in standing]})
 
     async def put(self, user_id: str) -> None:
-        body = self.read_body(BUDGET)
+        body = self.read_body(UserBudgetBody)
         await self.state.auth.get_user(user_id)
         by = self.user.id if self.user is not None else None
         budget = UserBudget(body.daily_usd, body.monthly_usd)
@@ -55,11 +51,11 @@ class OwnBudgetHandler(BaseHandler):
         self.send_json({"limits": shown})
 
 
-def _limits(budget: UserBudget) -> dict[str, float | None]:
-    return {"daily_usd": budget.daily_usd, "monthly_usd": budget.monthly_usd}
+def _limits(user_id: str, budget: UserBudget) -> OwnLimits:
+    return {"user_id": user_id, "daily_usd": budget.daily_usd, "monthly_usd": budget.monthly_usd}
 
 
-def _shown(standing: Standing) -> dict[str, Any]:
+def _shown(standing: Standing) -> LimitAnswer:
     limit = standing.limit
     return {
         "scope": limit.scope,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import tornado.iostream
-from pydantic import TypeAdapter
 
 from handlers import wire
+from handlers.answers import ChatAnswer, FailedChat
 from handlers.base import BaseHandler
+from handlers.operations import EVENT_STREAM
 from handlers.schemas import ChatMessage
 from starpod.agent.turn import Turn
 from starpod.agent.turns import Submitted
@@ -18,8 +18,6 @@ from starpod.auth.types import User
 from starpod.errors import InvalidInput, Upstream
 from starpod.sessions.service import session_key
 
-CHAT = TypeAdapter(ChatMessage)
-EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0
 CHAT_BODY_LIMIT = 64 * 1024 * 1024
 
@@ -38,7 +36,7 @@ def to_request(message: ChatMessage, user: User | None) -> TurnRequest:
     )
 
 
-def result_of(turn_id: str, session_id: str, events: list[Published], end: StreamEnded) -> dict[str, Any]:
+def result_of(turn_id: str, session_id: str, events: list[Published], end: StreamEnded) -> ChatAnswer:
     """The JSON answer. `input_tokens` is the part that was not cached."""
     texts: list[str] = []
     block: list[str] = []
@@ -50,7 +48,7 @@ def result_of(turn_id: str, session_id: str, events: list[Published], end: Strea
                 texts.append("".join(block))
                 block = []
     fresh = end.input_tokens - end.cache_read_input_tokens - end.cache_creation_input_tokens
-    body: dict[str, Any] = {
+    body: ChatAnswer = {
         "text": "\n".join(texts),
         "session_id": session_id,
         "turn_id": turn_id,
@@ -136,7 +134,7 @@ class ChatHandler(BaseHandler):
     body_limit = CHAT_BODY_LIMIT
 
     async def post(self) -> None:
-        message = self.read_body(CHAT)
+        message = self.read_body(ChatMessage)
         try:
             submitted = await self.state.agent.submit(to_request(message, self.user))
         except InvalidInput as error:
@@ -165,8 +163,6 @@ async def answer(handler: BaseHandler, submitted: Submitted) -> None:
         return await handler.finish(b"".join(wire.sse(published) for published in events))
     body = result_of(submitted.turn_id, submitted.session_id, events, end)
     if end.is_error and not body["text"]:
-        return handler.send_json(
-            {"error": f"Chat error: {'; '.join(end.errors)}", **body},
-            402 if turn is not None and turn.is_over_budget else 502,
-        )
+        failed: FailedChat = {"error": f"Chat error: {'; '.join(end.errors)}", **body}
+        return handler.send_json(failed, 402 if turn is not None and turn.is_over_budget else 502)
     handler.send_json(body)

@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import Any
 
-from handlers.base import BaseHandler, Refused
+from handlers.admin_answers import Costs, Sums
+from handlers.base import BaseHandler
+from handlers.queries import AllCostsQuery, CostsQuery
 from starpod.usage.types import CostOverview, Totals
 
-FORMATS = ("json", "csv")
 CSV_COLUMNS = ("kind", "name", "cost_usd", "input_tokens", "output_tokens", "cache_read", "cache_write", "turns")
 
 
 class CostsHandler(BaseHandler):
     """`GET /api/settings/costs?period=30d&tz=Europe/Berlin&format=csv`: the whole gateway, or with `user_id=` one person."""
 
-    @property
-    def whose(self) -> str | None:
-        """The user to report on; None = everybody."""
-        return self.get_query_argument("user_id", None)
-
     async def get(self) -> None:
-        wanted = self.get_query_argument("format", "json")
-        if wanted not in FORMATS:
-            raise Refused(400, f"format must be one of {', '.join(FORMATS)}")
-        overview = await self.state.costs.overview(
-            self.get_query_argument("period", ""), self.get_query_argument("tz", None), user_id=self.whose
-        )
-        if wanted == "json":
+        query = self.read_query(AllCostsQuery)
+        await self.report(query, query.user_id)
+
+    async def report(self, query: CostsQuery, user_id: str | None) -> None:
+        """Answer with what a user cost; None = everybody."""
+        overview = await self.state.costs.overview(query.period, query.tz, user_id=user_id)
+        if query.format == "json":
             return self.send_json(_body(overview))
         self.set_header("Content-Type", "text/csv; charset=UTF-8")
         self.set_header("Content-Disposition", f'attachment; filename="costs-{overview.period}.csv"')
@@ -38,12 +33,11 @@ class CostsHandler(BaseHandler):
 class OwnCostsHandler(CostsHandler):
     """`GET /api/costs`: the same for the caller alone; without users, for everybody."""
 
-    @property
-    def whose(self) -> str | None:
-        return self.user.id if self.user is not None else None
+    async def get(self) -> None:
+        await self.report(self.read_query(CostsQuery), self.user.id if self.user is not None else None)
 
 
-def _body(overview: CostOverview) -> dict[str, Any]:
+def _body(overview: CostOverview) -> Costs:
     return {
         **_sums(overview.totals),
         "by_user": [{"user_id": name, **_sums(totals)} for name, totals in overview.by_user],
@@ -68,7 +62,7 @@ def _body(overview: CostOverview) -> dict[str, Any]:
     }
 
 
-def _sums(totals: Totals) -> dict[str, float]:
+def _sums(totals: Totals) -> Sums:
     return {
         "total_cost_usd": totals.total_cost_usd,
         "total_input_tokens": totals.total_input_tokens,

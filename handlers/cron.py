@@ -5,58 +5,12 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, Literal
 
-from pydantic import BaseModel, Field, TypeAdapter
-
 from handlers.base import BaseHandler
+from handlers.queries import JobRunsQuery
+from handlers.schemas import JobBody, JobChangeBody, PreviewBody
 from starpod.cron.service import NewJob
-from starpod.cron.types import CatchUp, Job, Overlap, SessionMode
-from starpod.tools.cron import ScheduleArguments, schedule_json, to_schedule
-
-
-class JobBody(BaseModel):
-    """A new job. What is left out takes the configured default."""
-
-    name: str
-    prompt: str
-    schedule: ScheduleArguments
-    delete_after_run: bool = False
-    enabled: bool = True
-    max_retries: int | None = None
-    timeout_secs: int | None = None
-    session_mode: SessionMode = "isolated"
-    timezone: str | None = None
-    overlap: Overlap = "skip"
-    catch_up: CatchUp = "last"
-    model: str | None = None
-
-
-class JobChangeBody(BaseModel):
-    """What to change about a job; what is left out or null stays. An empty `timezone` or `model` takes the configured one."""
-
-    name: str | None = None
-    prompt: str | None = None
-    schedule: ScheduleArguments | None = None
-    delete_after_run: bool | None = None
-    enabled: bool | None = None
-    max_retries: int | None = None
-    timeout_secs: int | None = None
-    session_mode: SessionMode | None = None
-    timezone: str | None = None
-    overlap: Overlap | None = None
-    catch_up: CatchUp | None = None
-    model: str | None = None
-
-
-class PreviewBody(BaseModel):
-    """A schedule to look ahead on."""
-
-    schedule: ScheduleArguments
-    timezone: str | None = None
-    count: int = Field(default=5, ge=1, le=50)
-
-
-JOB, CHANGE, PREVIEW = TypeAdapter(JobBody), TypeAdapter(JobChangeBody), TypeAdapter(PreviewBody)
-MOST_RUNS = 200
+from starpod.cron.types import Job
+from starpod.tools.cron import schedule_json, to_schedule
 
 
 class JobListHandler(BaseHandler):
@@ -68,7 +22,7 @@ class JobListHandler(BaseHandler):
         self.send_json([_job_json(job, runs) for job, runs in zip(jobs, ahead, strict=True)])
 
     async def post(self) -> None:
-        body = self.read_body(JOB)
+        body = self.read_body(JobBody)
         fields = {name: getattr(body, name) for name in JobBody.model_fields if name != "schedule"}
         job = await self.state.jobs.create(self.viewer, NewJob(schedule=to_schedule(body.schedule), **fields))
         await _answer(self, job, 201)
@@ -81,7 +35,7 @@ class JobHandler(BaseHandler):
         await _answer(self, await self.state.jobs.get(self.viewer, job_id))
 
     async def put(self, job_id: str) -> None:
-        body = self.read_body(CHANGE)
+        body = self.read_body(JobChangeBody)
         changes: dict[str, Any] = {
             name: value
             for name in JobChangeBody.model_fields
@@ -117,7 +71,7 @@ class JobHistoryHandler(BaseHandler):
     """`GET /api/cron/jobs/:id/runs?limit=50`: the newest first."""
 
     async def get(self, job_id: str) -> None:
-        limit = self.int_argument("limit", 50, least=1, most=MOST_RUNS) or 50
+        limit = self.read_query(JobRunsQuery).limit
         self.send_json(await self.state.jobs.runs(self.viewer, job_id, limit=limit))
 
 
@@ -125,7 +79,7 @@ class PreviewHandler(BaseHandler):
     """`POST /api/cron/preview`: when a schedule would be due."""
 
     async def post(self) -> None:
-        body = self.read_body(PREVIEW)
+        body = self.read_body(PreviewBody)
         runs = await self.state.jobs.preview(to_schedule(body.schedule), body.timezone, count=body.count)
         self.send_json({"next_runs": runs, "timezone": body.timezone or self.state.jobs.zone})
 

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
-from handlers.base import BaseHandler, Refused
+from handlers.answers import DeliveryAnswer
+from handlers.base import BaseHandler
+from handlers.queries import DeliveryListQuery
 from starpod.clock import format_time
 from starpod.errors import NotFound
 from starpod.outbox.types import Delivery
-
-MOST = 200
-STATES = ("waiting", "sending", "sent", "dead")
 
 
 class DeliveryListHandler(BaseHandler):
     """`GET /api/outbox?state=waiting|sending|sent|dead&limit=50&before=ID`: the newest first; `counts` counts all."""
 
     async def get(self) -> None:
-        state = self.get_query_argument("state", None)
-        if state is not None and state not in STATES:
-            raise Refused(400, f"state must be one of {', '.join(STATES)}")
-        limit = self.int_argument("limit", 50, least=1, most=MOST) or 50
-        before = self.int_argument("before", None)
-        found, counts = await self.state.outbox.page(self.viewer, state=state, before=before, limit=limit)
+        query = self.read_query(DeliveryListQuery)
+        found, counts = await self.state.outbox.page(
+            self.viewer, state=query.state, before=query.before, limit=query.limit
+        )
         self.send_json({"deliveries": [_shown(each) for each in found], "counts": counts})
 
 
@@ -50,7 +46,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _shown(each: Delivery) -> dict[str, Any]:
+def _shown(each: Delivery) -> DeliveryAnswer:
     return {
         "id": each.id,
         "channel": each.channel,

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import BaseModel, TypeAdapter
 from tornado.iostream import StreamClosedError
 
 from handlers.base import BaseHandler, Refused
+from handlers.queries import FilePathQuery, FileRawQuery, FileUploadQuery, FolderQuery
+from handlers.schemas import FileMoveBody, FilePathBody, FileWriteBody
 from starpod.errors import InvalidInput
 from starpod.memory.places import NOBODY
 from starpod.tools import browsing
@@ -22,30 +23,6 @@ PREVIEW_POLICY = (
     "sandbox; default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
-
-
-class WriteBody(BaseModel):
-    """The new text of a file. With `expected_hash` it is only written over the content of that hash ("" = no file yet)."""
-
-    path: str
-    content: str
-    expected_hash: str | None = None
-
-
-class FolderBody(BaseModel):
-    """A new folder."""
-
-    path: str
-
-
-class MoveBody(BaseModel):
-    """Another name or place."""
-
-    path: str
-    to: str
-
-
-WRITE, FOLDER, MOVE = TypeAdapter(WriteBody), TypeAdapter(FolderBody), TypeAdapter(MoveBody)
 
 
 class _FilesHandler(BaseHandler):
@@ -60,24 +37,17 @@ class _FilesHandler(BaseHandler):
         user_id = self.user.id if self.user is not None else NOBODY
         return self.state.agent.home_of(user_id, is_admin=self.viewer.is_admin)
 
-    def path_argument(self) -> str:
-        """`path` of the query string; it has no default, so that nothing is ever done to the wrong place."""
-        path = self.get_query_argument("path", None, strip=False)
-        if not path:
-            raise Refused(400, "Name the file: ?path=documents/notes.md")
-        return path
-
 
 class FileListHandler(_FilesHandler):
     """`GET /api/files?path=.`: a folder; `DELETE /api/files?path=`: a file, or a folder with all that is in it."""
 
     async def get(self) -> None:
-        path = self.get_query_argument("path", None, strip=False) or "."
+        path = self.read_query(FolderQuery).path or "."
         entries = await asyncio.to_thread(browsing.list_folder, self.home, path)
         self.send_json([asdict(entry) for entry in entries])
 
     async def delete(self) -> None:
-        await asyncio.to_thread(browsing.delete, self.home, self.path_argument())
+        await asyncio.to_thread(browsing.delete, self.home, self.read_query(FilePathQuery).path)
         self.send_json({"status": "ok"})
 
 
@@ -85,7 +55,8 @@ class FileTextHandler(_FilesHandler):
     """`GET /api/files/read?path=`: a text file."""
 
     async def get(self) -> None:
-        self.send_json(asdict(await asyncio.to_thread(browsing.read_text, self.home, self.path_argument())))
+        path = self.read_query(FilePathQuery).path
+        self.send_json(asdict(await asyncio.to_thread(browsing.read_text, self.home, path)))
 
 
 class FileRawHandler(_FilesHandler):
@@ -94,8 +65,8 @@ class FileRawHandler(_FilesHandler):
     body_limit = browsing.MAX_RAW_BYTES
 
     async def get(self) -> None:
-        is_download = self.flag_argument("download")
-        raw = await asyncio.to_thread(browsing.open_raw, self.home, self.path_argument())
+        query = self.read_query(FileRawQuery)
+        raw = await asyncio.to_thread(browsing.open_raw, self.home, query.path)
         with raw.file:
             kind = raw.mime_type
             self.set_header("Content-Type", f"{kind}; charset=UTF-8" if kind.startswith("text/") else kind)
@@ -104,7 +75,7 @@ class FileRawHandler(_FilesHandler):
             self.set_header("X-Frame-Options", "SAMEORIGIN")
             name = quote(raw.name.encode(errors="replace"), safe="")
             self.set_header(
-                "Content-Disposition", f"{'attachment' if is_download else 'inline'}; filename*=UTF-8''{name}"
+                "Content-Disposition", f"{'attachment' if query.download else 'inline'}; filename*=UTF-8''{name}"
             )
             left = raw.size if self.request.method != "HEAD" else 0
             try:
@@ -118,9 +89,8 @@ class FileRawHandler(_FilesHandler):
             self.request.connection.close()  # type: ignore[union-attr]
 
     async def put(self) -> None:
-        may_replace = self.flag_argument("replace")
-        path, data = self.path_argument(), self.read_bytes()
-        is_new = await asyncio.to_thread(browsing.write, self.home, path, data, may_replace=may_replace)
+        query, data = self.read_query(FileUploadQuery), self.read_bytes()
+        is_new = await asyncio.to_thread(browsing.write, self.home, query.path, data, may_replace=query.replace)
         self.send_json({"status": "ok"}, 201 if is_new else 200)
 
 
@@ -131,7 +101,7 @@ class FileWriteHandler(_FilesHandler):
     body_limit = 2 * browsing.MAX_TEXT_BYTES + 65_536
 
     async def put(self) -> None:
-        body = self.read_body(WRITE)
+        body = self.read_body(FileWriteBody)
         try:
             data = body.content.encode()
         except UnicodeEncodeError as error:
@@ -146,7 +116,7 @@ class FileFolderHandler(_FilesHandler):
     """`POST /api/files/mkdir`."""
 
     async def post(self) -> None:
-        await asyncio.to_thread(browsing.make_folder, self.home, self.read_body(FOLDER).path)
+        await asyncio.to_thread(browsing.make_folder, self.home, self.read_body(FilePathBody).path)
         self.send_json({"status": "ok"})
 
 
@@ -154,6 +124,6 @@ class MoveHandler(_FilesHandler):
     """`POST /api/files/move`."""
 
     async def post(self) -> None:
-        body = self.read_body(MOVE)
+        body = self.read_body(FileMoveBody)
         await asyncio.to_thread(browsing.move, self.home, body.path, body.to)
         self.send_json({"status": "ok"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from handlers.answers import Checks, Health, Readiness
 from handlers.base import BaseHandler
 from handlers.page import public_config
 from starpod import __version__
@@ -14,7 +15,7 @@ class HealthHandler(BaseHandler):
     """`GET /api/health`: the process answers."""
 
     def get(self) -> None:
-        body: dict[str, object] = {"status": "ok", "version": __version__}
+        body: Health = {"status": "ok", "version": __version__}
         if self.state.watcher.last_error is not None or self.state.watcher.problems:
             # Anybody may ask here: admins find the reason under /api/settings/status.
             body["config_error"] = "a config file is not usable; see the log"
@@ -35,15 +36,19 @@ class ReadyHandler(BaseHandler):
 
     async def get(self) -> None:
         state = self.state
-        checks: dict[str, object] = {"event_loop_delay_ms": round(state.loop_delay_s * 1000, 1)}
+        database = "ok"
         try:
             await state.sessions.ping()
-            checks["database"] = "ok"
         except StarpodError as error:
-            checks["database"] = str(error)
-        checks["config"] = "ok" if state.watcher.last_error is None else "rejected"
-        is_ready = checks["database"] == "ok" and state.loop_delay_s < SLOW_LOOP_S
-        self.send_json({"status": "ready" if is_ready else "not ready", "checks": checks}, 200 if is_ready else 503)
+            database = str(error)
+        checks: Checks = {
+            "event_loop_delay_ms": round(state.loop_delay_s * 1000, 1),
+            "database": database,
+            "config": "ok" if state.watcher.last_error is None else "rejected",
+        }
+        is_ready = database == "ok" and state.loop_delay_s < SLOW_LOOP_S
+        body: Readiness = {"status": "ready" if is_ready else "not ready", "checks": checks}
+        self.send_json(body, 200 if is_ready else 503)
 
 
 class ConfigHandler(BaseHandler):

@@ -12,7 +12,8 @@ from pydantic_core import to_json
 from tornado.iostream import StreamClosedError
 
 from handlers.base import BaseHandler
-from handlers.schemas import INSTANCE_BODY
+from handlers.queries import InstanceLogsQuery
+from handlers.schemas import InstanceBody
 from starpod.instances.types import NewInstance
 
 DONE = {"pause": "paused", "start": "started", "restart": "restarted"}
@@ -25,7 +26,7 @@ class InstanceListHandler(BaseHandler):
         self.send_json(await self.state.instances.list())
 
     async def post(self) -> None:
-        body = self.read_body(INSTANCE_BODY)
+        body = self.read_body(InstanceBody)
         new = replace(NewInstance(**body.model_dump(exclude={"secrets"})), secrets=tuple(body.secrets))
         self.send_json(await self.state.instances.create(new), 201)
 
@@ -70,9 +71,8 @@ class InstanceLogsHandler(BaseHandler):
     """`?tail=&follow=`: its log, a JSON object a line."""
 
     async def get(self, instance_id: str) -> None:
-        tail = self.int_argument("tail", 100, most=10_000) or 0
-        follow = self.flag_argument("follow")
-        entries = await self.state.instances.logs(instance_id, tail=tail, follow=follow)
+        query = self.read_query(InstanceLogsQuery)
+        entries = await self.state.instances.logs(instance_id, tail=query.tail, follow=query.follow)
         self.set_header("Content-Type", "application/x-ndjson; charset=UTF-8")
         task = self.state.tasks.spawn(self._send(entries), name="instance-logs")
         self.when_gone(task.cancel)

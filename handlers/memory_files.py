@@ -4,31 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from pydantic import BaseModel, Field, TypeAdapter
-
+from handlers.answers import MemoryVersion
 from handlers.base import BaseHandler, Refused
+from handlers.queries import MemoryFileQuery, MemoryHistoryQuery
+from handlers.schemas import MemoryRevertBody, MemoryWriteBody
 from starpod.memory.files import LARGEST_BYTES
 from starpod.memory.places import NOBODY
 from starpod.memory.versions import Origin, Writer
-
-
-class WriteBody(BaseModel):
-    """The new text of a file. With `expected_hash` it is only written over the content of that hash ("" = no file yet)."""
-
-    file: str
-    content: str
-    expected_hash: str | None = None
-
-
-class RevertBody(BaseModel):
-    """Go back to a version that the history names."""
-
-    file: str
-    version: int = Field(ge=1, le=2**53)
-
-
-WRITE = TypeAdapter(WriteBody)
-REVERT = TypeAdapter(RevertBody)
 
 
 class _MemoryHandler(BaseHandler):
@@ -41,26 +23,20 @@ class _MemoryHandler(BaseHandler):
         """The caller as one who writes."""
         return Writer(self.owner_id, self.viewer.is_admin, origin)
 
-    def file_argument(self) -> str:
-        """`file` of the query string."""
-        name = self.get_query_argument("file", None, strip=False)
-        if not name:
-            raise Refused(400, "Name the file: ?file=MEMORY.md")
-        return name
-
 
 class MemoryFilesHandler(_MemoryHandler):
     """`GET` and `PUT /api/memory/files`: the list, with `?file=` one file; writing one."""
 
     async def get(self) -> None:
-        if self.get_query_argument("file", None) is None:
+        name = self.read_query(MemoryFileQuery).file
+        if name is None:
             files = await self.state.memory.list_files(self.owner_id, is_admin=self.viewer.is_admin)
             self.send_json([asdict(file) for file in files])
             return
-        self.send_json(asdict(await self.state.memory.read(self.owner_id, self.file_argument())))
+        self.send_json(asdict(await self.state.memory.read(self.owner_id, name)))
 
     async def put(self) -> None:
-        body = self.read_body(WRITE)
+        body = self.read_body(MemoryWriteBody)
         if len(body.content.encode(errors="replace")) > LARGEST_BYTES:
             raise Refused(413, f"The file may have {LARGEST_BYTES} bytes at most")
         written = await self.state.memory.write(
@@ -73,13 +49,13 @@ class MemoryHistoryHandler(_MemoryHandler):
     """`GET /api/memory/history?file=&limit=50`: the versions of a file, the newest first; with `&version=` what one of them held."""
 
     async def get(self) -> None:
-        name, is_admin = self.file_argument(), self.viewer.is_admin
-        if (version := self.int_argument("version", None, least=1)) is not None:
-            content = await self.state.memory.content_of(self.owner_id, name, version, is_admin=is_admin)
-            self.send_json({"file": name, "version": version, "content": content})
-            return
-        limit = self.int_argument("limit", 50, least=1, most=200) or 50
-        versions = await self.state.memory.history(self.owner_id, name, is_admin=is_admin, limit=limit)
+        query, is_admin = self.read_query(MemoryHistoryQuery), self.viewer.is_admin
+        memory, name = self.state.memory, query.file
+        if query.version is not None:
+            content = await memory.content_of(self.owner_id, name, query.version, is_admin=is_admin)
+            body: MemoryVersion = {"file": name, "version": query.version, "content": content}
+            return self.send_json(body)
+        versions = await memory.history(self.owner_id, name, is_admin=is_admin, limit=query.limit)
         self.send_json([asdict(version) for version in versions])
 
 
@@ -87,6 +63,6 @@ class MemoryRevertHandler(_MemoryHandler):
     """`POST /api/memory/revert`."""
 
     async def post(self) -> None:
-        body = self.read_body(REVERT)
+        body = self.read_body(MemoryRevertBody)
         written = await self.state.memory.revert(self.writer("revert"), body.file, body.version)
         self.send_json({"status": "ok"} | asdict(written))

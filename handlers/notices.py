@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
 from handlers import wire
+from handlers.events import Message
 from handlers.socket import SocketHandler
 from starpod.approvals.service import owns
 from starpod.approvals.types import Question
@@ -42,7 +43,7 @@ class Notices:
         for unsubscribe in self._unsubscribe:
             unsubscribe()
 
-    def tell(self, body: dict[str, Any], hears: Hears) -> None:
+    def tell(self, body: Message, hears: Hears) -> None:
         """Send a message to every open socket that `hears` it."""
         frame = wire.text_frame(to_json(body, inf_nan_mode="null"))
         for socket in tuple(self._application.sockets):

@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from handlers.answers import PublicConfig
 from handlers.assets import BuiltFileHandler, find_asset
 from handlers.auth import describe
 from handlers.base import BaseHandler, Refused
@@ -72,7 +73,8 @@ class PageHandler(BaseHandler):
             self.user = await self.identify()
         except (Refused, Unavailable):
             signed_in = False
-        body = await public_config(self) | {
+        body: dict[str, Any] = {
+            **await public_config(self),
             "base": base,
             "version": __version__,
             "auth": {
@@ -102,7 +104,7 @@ class AssetHandler(BuiltFileHandler):
         await self.send_asset(asset, name)
 
 
-async def public_config(handler: BaseHandler) -> dict[str, Any]:
+async def public_config(handler: BaseHandler) -> PublicConfig:
     """What the page shows before anybody has signed in."""
     config = handler.state.config
     frontend = await handler.state.frontend()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal, TypeVar
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, cast
 
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
 
 from starpod.agent.types import FollowUpMode, IncomingFile
 from starpod.approvals.types import Decision, Remember
 from starpod.auth.types import Role
+from starpod.config.sections import page_schema
+from starpod.cron.types import CatchUp, Overlap, SessionMode
 from starpod.errors import InvalidInput
+from starpod.tools.cron import ScheduleArguments
 
 T = TypeVar("T")
 
@@ -94,9 +99,6 @@ class InstanceBody(BaseModel):
     machine_type: str | None = Field(default=None, max_length=200)
     port: int | None = Field(default=None, ge=1024, le=65535)
     secrets: list[str] = Field(default_factory=list, max_length=100)
-
-
-INSTANCE_BODY = TypeAdapter(InstanceBody)
 
 
 class RegenerateBody(BaseModel):
@@ -288,16 +290,116 @@ class VaultBody(VaultHostsBody):
     value: str
 
 
+class JobBody(BaseModel):
+    """A new job. What is left out takes the configured default."""
+
+    name: str
+    prompt: str
+    schedule: ScheduleArguments
+    delete_after_run: bool = False
+    enabled: bool = True
+    max_retries: int | None = None
+    timeout_secs: int | None = None
+    session_mode: SessionMode = "isolated"
+    timezone: str | None = None
+    overlap: Overlap = "skip"
+    catch_up: CatchUp = "last"
+    model: str | None = None
+
+
+class JobChangeBody(BaseModel):
+    """What to change about a job; what is left out or null stays. An empty `timezone` or `model` takes the configured one."""
+
+    name: str | None = None
+    prompt: str | None = None
+    schedule: ScheduleArguments | None = None
+    delete_after_run: bool | None = None
+    enabled: bool | None = None
+    max_retries: int | None = None
+    timeout_secs: int | None = None
+    session_mode: SessionMode | None = None
+    timezone: str | None = None
+    overlap: Overlap | None = None
+    catch_up: CatchUp | None = None
+    model: str | None = None
+
+
+class PreviewBody(BaseModel):
+    """A schedule to look ahead on."""
+
+    schedule: ScheduleArguments
+    timezone: str | None = None
+    count: int = Field(default=5, ge=1, le=50)
+
+
+class MemoryWriteBody(BaseModel):
+    """The new text of a file. With `expected_hash` it is only written over the content of that hash ("" = no file yet)."""
+
+    file: str
+    content: str
+    expected_hash: str | None = None
+
+
+class MemoryRevertBody(BaseModel):
+    """Go back to a version that the history names."""
+
+    file: str
+    version: int = Field(ge=1, le=2**53)
+
+
+class FileWriteBody(BaseModel):
+    """The new text of a file. With `expected_hash` it is only written over the content of that hash ("" = no file yet)."""
+
+    path: str
+    content: str
+    expected_hash: str | None = None
+
+
+class FilePathBody(BaseModel):
+    """Where."""
+
+    path: str
+
+
+class FileMoveBody(FilePathBody):
+    """Another name or place."""
+
+    to: str
+
+
+class SeenBody(BaseModel):
+    """Which notifications were seen; without `ids`, all."""
+
+    ids: list[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(default=None, max_length=200)
+
+
+@cache
+def page_type(section: str) -> type[Mapping[str, Any]]:
+    """What a settings page may be saved as. It is read key by key (`starpod.config.sections`), by the schema of the settings."""
+    return cast(type[Mapping[str, Any]], Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=True))])
+
+
+def shown_page_type(section: str) -> object:
+    """What a settings page is shown as."""
+    return Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=False))]
+
+
 def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:
     """Read JSON into `adapter`'s type. ValueError when it is no JSON, InvalidInput with `fields` when it does not fit."""
     try:
         return adapter.validate_json(data)
     except ValidationError as error:
-        details = error.errors(include_url=False, include_context=False, include_input=False)
-        if details[0]["type"] == "json_invalid":
-            raise ValueError(details[0]["msg"]) from error
-        fields = {_name(detail["loc"]): _reason(detail["msg"]) for detail in details[:20]}
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first["type"] == "json_invalid":
+            raise ValueError(first["msg"]) from error
+        fields = fields_of(error)
         raise InvalidInput("; ".join(f"{name}: {reason}" for name, reason in fields.items()), fields) from error
+
+
+def fields_of(error: ValidationError) -> dict[str, str]:
+    """The first twenty fields that do not fit, each with the reason."""
+    details = error.errors(include_url=False, include_context=False, include_input=False)
+    return {_name(detail["loc"]): _reason(detail["msg"]) for detail in details[:20]}
 
 
 def _name(location: tuple[int | str, ...]) -> str:

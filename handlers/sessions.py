@@ -3,57 +3,63 @@
 from __future__ import annotations
 
 import tornado.iostream
-from pydantic import TypeAdapter
 
 from handlers import wire
-from handlers.base import BaseHandler, Refused
-from handlers.chat import EVENT_STREAM, answer, stream_turn
+from handlers.base import BaseHandler
+from handlers.chat import answer, stream_turn
+from handlers.operations import EVENT_STREAM
+from handlers.queries import (
+    AskedQuery,
+    MessageListQuery,
+    SessionDeleteQuery,
+    SessionEventsQuery,
+    SessionExportQuery,
+    SessionListQuery,
+    SessionSearchQuery,
+)
 from handlers.schemas import ArchiveBody, EditBody, ReadBody, RegenerateBody, SessionChangeBody, StopBody
-from starpod.sessions.export import Format, file_name
+from starpod.sessions.export import file_name
 from starpod.sessions.types import SessionQuery
 
-READ, ARCHIVE, STOP = TypeAdapter(ReadBody), TypeAdapter(ArchiveBody), TypeAdapter(StopBody)
 MOST_SESSIONS = 1000
-MOST_MESSAGES = 1000
-MOST_HITS = 100
-CHANGE, REGENERATE, EDIT = TypeAdapter(SessionChangeBody), TypeAdapter(RegenerateBody), TypeAdapter(EditBody)
 
 
 class SessionListHandler(BaseHandler):
     """`GET /api/sessions?limit=20&archived=&pinned=&before=<id of the last one seen>&user=<for admins>`."""
 
     async def get(self) -> None:
+        asked = self.read_query(SessionListQuery)
         query = SessionQuery(
-            limit=min(self.int_argument("limit", 20) or 0, MOST_SESSIONS),
-            archived=self.flag_argument("archived"),
-            pinned_only=self.flag_argument("pinned"),
-            before=self.get_query_argument("before", None),
+            limit=min(asked.limit, MOST_SESSIONS),
+            archived=asked.archived,
+            pinned_only=asked.pinned,
+            before=asked.before,
         )
-        self.send_json(await self.state.sessions.list_recent(self.asked_viewer(), query))
+        self.send_json(await self.state.sessions.list_recent(self.asked_viewer(asked.user), query))
 
 
 class SessionSearchHandler(BaseHandler):
     """`GET /api/sessions/search?q=&limit=20&user=<for admins>`: any text is a query."""
 
     async def get(self) -> None:
-        limit = self.int_argument("limit", 20, least=1, most=MOST_HITS) or 1
-        text = self.get_query_argument("q", strip=False)
-        self.send_json(await self.state.sessions.search(self.asked_viewer(), text, limit=limit))
+        query = self.read_query(SessionSearchQuery)
+        self.send_json(await self.state.sessions.search(self.asked_viewer(query.user), query.q, limit=query.limit))
 
 
 class SessionHandler(BaseHandler):
     """`GET`, `PATCH {"title"?, "is_pinned"?}` and `DELETE /api/sessions/:id[?permanent=true]`."""
 
     async def get(self, session_id: str) -> None:
-        self.send_json(await self.state.sessions.get(self.asked_viewer(), session_id))
+        viewer = self.asked_viewer(self.read_query(AskedQuery).user)
+        self.send_json(await self.state.sessions.get(viewer, session_id))
 
     async def patch(self, session_id: str) -> None:
-        body = self.read_body(CHANGE)
+        body = self.read_body(SessionChangeBody)
         sessions = self.state.sessions
         self.send_json(await sessions.update(self.viewer, session_id, title=body.title, is_pinned=body.is_pinned))
 
     async def delete(self, session_id: str) -> None:
-        permanent = self.flag_argument("permanent")
+        permanent = self.read_query(SessionDeleteQuery).permanent
         await self.state.agent.delete_session(self.viewer, session_id, permanent=permanent)
         self.set_status(204)
         self.finish()
@@ -70,11 +76,9 @@ class ExportHandler(BaseHandler):
     """`GET /api/sessions/:id/export?format=markdown|json`: the whole conversation as a file."""
 
     async def get(self, session_id: str) -> None:
-        asked = self.get_query_argument("format", "markdown")
-        if asked not in ("markdown", "json"):
-            raise Refused(400, "format must be markdown or json")
-        form: Format = "json" if asked == "json" else "markdown"
-        session, pieces = await self.state.sessions.export(self.asked_viewer(), session_id, form)
+        query = self.read_query(SessionExportQuery)
+        viewer, form = self.asked_viewer(query.user), query.format
+        session, pieces = await self.state.sessions.export(viewer, session_id, form)
         kind = "text/markdown" if form == "markdown" else "application/json"
         self.set_header("Content-Type", f"{kind}; charset=UTF-8")
         self.set_header("Content-Disposition", file_name(session, form))
@@ -90,7 +94,7 @@ class RegenerateHandler(BaseHandler):
     """`POST /api/sessions/:id/regenerate {"model"?, "client_message_id"?}`: answered like a chat message."""
 
     async def post(self, session_id: str) -> None:
-        body = self.read_body(REGENERATE)
+        body = self.read_body(RegenerateBody)
         branches = self.state.agent.branches
         submitted = await branches.regenerate(
             self.viewer, session_id, model=body.model, client_message_id=body.client_message_id
@@ -102,7 +106,7 @@ class EditHandler(BaseHandler):
     """`POST /api/sessions/:id/edit {"message_id", "text", "model"?, "client_message_id"?}`: answered like a chat message."""
 
     async def post(self, session_id: str) -> None:
-        body = self.read_body(EDIT)
+        body = self.read_body(EditBody)
         submitted = await self.state.agent.branches.edit(
             self.viewer,
             session_id,
@@ -132,9 +136,9 @@ class MessageListHandler(BaseHandler):
     """`GET /api/sessions/:id/messages?limit=&before=`: all, or a page of the newest."""
 
     async def get(self, session_id: str) -> None:
-        limit = self.int_argument("limit", None, least=1, most=MOST_MESSAGES)
-        before = self.int_argument("before", None, least=1)
-        messages = await self.state.sessions.messages(self.asked_viewer(), session_id, limit=limit, before=before)
+        query = self.read_query(MessageListQuery)
+        viewer = self.asked_viewer(query.user)
+        messages = await self.state.sessions.messages(viewer, session_id, limit=query.limit, before=query.before)
         self.send_json(messages)
 
 
@@ -142,14 +146,15 @@ class TurnListHandler(BaseHandler):
     """`GET /api/sessions/:id/turns`: what each turn used and cost, those of other branches too."""
 
     async def get(self, session_id: str) -> None:
-        self.send_json(await self.state.sessions.turns(self.asked_viewer(), session_id))
+        viewer = self.asked_viewer(self.read_query(AskedQuery).user)
+        self.send_json(await self.state.sessions.turns(viewer, session_id))
 
 
 class ReadHandler(BaseHandler):
     """`POST /api/sessions/:id/read`."""
 
     async def post(self, session_id: str) -> None:
-        body = self.read_body(READ)
+        body = self.read_body(ReadBody)
         await self.state.sessions.mark(self.viewer, session_id, is_read=body.is_read)
         self.send_json({"ok": True})
 
@@ -158,7 +163,7 @@ class ArchiveHandler(BaseHandler):
     """`POST /api/sessions/:id/archive`."""
 
     async def post(self, session_id: str) -> None:
-        body = self.read_body(ARCHIVE)
+        body = self.read_body(ArchiveBody)
         await self.state.sessions.mark(self.viewer, session_id, is_archived=body.archived)
         self.send_json({"ok": True})
 
@@ -167,7 +172,7 @@ class StopHandler(BaseHandler):
     """`POST /api/sessions/:id/stop`: for clients without a socket."""
 
     async def post(self, session_id: str) -> None:
-        body = self.read_body(STOP)
+        body = self.read_body(StopBody)
         self.send_json({"stopped": await self.state.agent.stop(self.viewer, session_id, body.turn_id)})
 
 
@@ -175,8 +180,8 @@ class SessionEventsHandler(BaseHandler):
     """`GET /api/sessions/:id/events?turn_id=&after=`: follow a turn as server-sent events; `Last-Event-ID` counts as `after`."""
 
     async def get(self, session_id: str) -> None:
-        turn_id = self.get_query_argument("turn_id", None)
-        after = self.int_argument("after", None)
+        query = self.read_query(SessionEventsQuery)
+        turn_id, after = query.turn_id, query.after
         last_id = self.request.headers.get("Last-Event-ID", "")
         if after is None:
             after = int(last_id) if last_id.isascii() and last_id.isdigit() else 0

@@ -5,15 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from handlers.admin_answers import SettingsStatus
 from handlers.base import BaseHandler, Refused
-from handlers.schemas import DocumentBody
+from handlers.queries import AuditQuery
+from handlers.schemas import DocumentBody, page_type
 from starpod.auth.types import AuditFilter
-from starpod.clock import parse_time
 from starpod.config import sections
 from starpod.config.documents import LARGEST_BYTES, check_name, read_document
 from starpod.config.problems import ConfigError
@@ -22,9 +20,6 @@ from starpod.memory.places import NOBODY
 from starpod.memory.versions import Writer
 from starpod.vault.types import check_value, tail_of
 
-BODY: TypeAdapter[Mapping[str, Any]] = TypeAdapter(dict[str, Any])
-DOCUMENT = TypeAdapter(DocumentBody)
-MOST_LINES = 1000
 MASK = "••••"
 
 
@@ -38,7 +33,7 @@ class SectionHandler(BaseHandler):
         self.send_json(body)
 
     async def put(self, section: str) -> None:
-        body = self.read_body(BODY)
+        body = self.read_body(page_type(section))
         secret = self.new_secret(section, body)
         edits = sections.read(section, body)
         try:
@@ -87,14 +82,13 @@ class StatusHandler(BaseHandler):
     def get(self) -> None:
         watcher = self.state.watcher
         rejected = [watcher.last_error] if watcher.last_error is not None else []
-        self.send_json(
-            {
-                "rejected": [*rejected, *watcher.problems.values()],
-                "warnings": watcher.current.warnings,
-                "restart_needed": watcher.restart_needed,
-                "telegram": self.state.telegram.status,
-            }
-        )
+        body: SettingsStatus = {
+            "rejected": [*rejected, *watcher.problems.values()],
+            "warnings": watcher.current.warnings,
+            "restart_needed": watcher.restart_needed,
+            "telegram": self.state.telegram.status,
+        }
+        self.send_json(body)
 
 
 class SchemaHandler(BaseHandler):
@@ -118,7 +112,7 @@ class DocumentHandler(BaseHandler):
         self.send_json({"content": await asyncio.to_thread(read_document, self.state.paths, name)})
 
     async def put(self, name: str) -> None:
-        content = self.read_body(DOCUMENT).content
+        content = self.read_body(DocumentBody).content
         if len(content.encode()) > LARGEST_BYTES:
             raise Refused(413, f"The file may have {LARGEST_BYTES} bytes at most")
         check_name(name)
@@ -136,21 +130,6 @@ class AuditHandler(BaseHandler):
     """
 
     async def get(self) -> None:
-        limit = self.int_argument("limit", 100, least=1, most=MOST_LINES) or 100
-        wanted = AuditFilter(
-            self.int_argument("before", None),
-            self.get_query_argument("event_type", None),
-            self.get_query_argument("user_id", None),
-            self.time_argument("since"),
-            self.time_argument("until"),
-        )
-        self.send_json(await self.state.auth.list_audit(limit, wanted))
-
-    def time_argument(self, name: str) -> datetime | None:
-        """An instant of the query string. Raises Refused 400 for anything else."""
-        text = self.get_query_argument(name, None)
-        try:
-            # A plus sign that was not escaped arrives as a blank.
-            return None if text is None else parse_time(text.replace(" ", "+"))
-        except (ValueError, OverflowError) as error:
-            raise Refused(400, f"{name} must be a time, e.g. 2026-03-20T16:33:19+00:00") from error
+        query = self.read_query(AuditQuery)
+        wanted = AuditFilter(**query.model_dump(exclude={"limit"}))
+        self.send_json(await self.state.auth.list_audit(query.limit, wanted))

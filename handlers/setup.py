@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-from pydantic import TypeAdapter
-
+from handlers.admin_answers import Folder, SetupStatus, SetupSteps
 from handlers.base import BaseHandler
-from handlers.schemas import DocumentBody as TextBody
-from handlers.schemas import FolderBody, FrontendBody, HeartbeatBody
+from handlers.schemas import DocumentBody, FolderBody, FrontendBody, HeartbeatBody
 from starpod.config import pages
 from starpod.config.documents import read_document
 from starpod.errors import InvalidInput, StarpodError
 from starpod.memory.places import NOBODY
 from starpod.memory.versions import Writer
 
-HEARTBEAT, FRONTEND = TypeAdapter(HeartbeatBody), TypeAdapter(FrontendBody)
-FOLDER, TEXT = TypeAdapter(FolderBody), TypeAdapter(TextBody)
 INTERVAL = ("cron", "heartbeat_interval_minutes")
 LEAST_PERSONALITY = 50
 
@@ -43,7 +39,7 @@ class HeartbeatHandler(PageHandler):
         self.send_json({"enabled": bool(content.strip()), "interval_minutes": minutes, "content": content})
 
     async def put(self) -> None:
-        body = self.read_body(HEARTBEAT)
+        body = self.read_body(HeartbeatBody)
         if body.enabled and not body.content.strip():
             raise InvalidInput("Heartbeat content cannot be empty when enabled")
         before = await asyncio.to_thread(read_document, self.state.paths, "HEARTBEAT.md")
@@ -66,7 +62,7 @@ class FrontendHandler(PageHandler):
         self.send_json({"greeting": frontend.greeting, "prompts": frontend.prompts})
 
     async def put(self) -> None:
-        body = self.read_body(FRONTEND)
+        body = self.read_body(FrontendBody)
         await asyncio.to_thread(pages.write_frontend, self.state.paths, body.greeting, body.prompts)
         await self.audit("frontend")
         self.send_json({"status": "ok"})
@@ -79,7 +75,7 @@ class FolderListHandler(PageHandler):
         self.send_json(await asyncio.to_thread(pages.list_folders, self.state.paths))
 
     async def post(self) -> None:
-        folder = await asyncio.to_thread(pages.create_folder, self.state.paths, self.read_body(FOLDER).id)
+        folder = await asyncio.to_thread(pages.create_folder, self.state.paths, self.read_body(FolderBody).id)
         await self.audit(f"folder of {folder.id} made")
         self.send_json(folder, 201)
 
@@ -91,17 +87,16 @@ class FolderHandler(PageHandler):
         folder = await asyncio.to_thread(pages.get_folder, self.state.paths, user_id)
         user_md = await self.state.memory.read(user_id, "USER.md")
         memory_md = await self.state.memory.read(user_id, "MEMORY.md")
-        self.send_json(
-            {
-                "id": user_id,
-                "user_md": user_md.content,
-                "memory_md": memory_md.content,
-                "daily_log_count": folder.daily_log_count,
-            }
-        )
+        body: Folder = {
+            "id": user_id,
+            "user_md": user_md.content,
+            "memory_md": memory_md.content,
+            "daily_log_count": folder.daily_log_count,
+        }
+        self.send_json(body)
 
     async def put(self, user_id: str) -> None:
-        content = self.read_body(TEXT).content
+        content = self.read_body(DocumentBody).content
         await asyncio.to_thread(pages.get_folder, self.state.paths, user_id)
         await self.state.memory.write(self.writer(user_id), "USER.md", content)
         await self.audit(f"USER.md of {user_id}")
@@ -120,16 +115,15 @@ class SetupStatusHandler(BaseHandler):
     async def get(self) -> None:
         config = self.state.config
         soul = await asyncio.to_thread(read_document, self.state.paths, "SOUL.md")
-        steps = {
+        steps: SetupSteps = {
             "identity": bool(config.agent_name.strip()),
             "model": self.state.agent.models.has_key(config.models[0]),
             "personality": len(soul.strip()) > LEAST_PERSONALITY,
         }
-        self.send_json(
-            {
-                "complete": steps["identity"] and steps["model"],
-                "steps": steps,
-                "agent_name": config.agent_name,
-                "provider": config.models[0].partition("/")[0],
-            }
-        )
+        body: SetupStatus = {
+            "complete": steps["identity"] and steps["model"],
+            "steps": steps,
+            "agent_name": config.agent_name,
+            "provider": config.models[0].partition("/")[0],
+        }
+        self.send_json(body)

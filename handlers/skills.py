@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-from pydantic import TypeAdapter
-
+from handlers.admin_answers import SkillDetail, SkillLine
 from handlers.base import BaseHandler, Refused
 from handlers.schemas import SkillBody, SkillChangeBody, SkillDraftBody
 from starpod.errors import StarpodError
 from starpod.skills.folders import resources
 from starpod.skills.types import BrokenSkill, Skill
-
-SKILL, CHANGE, DRAFT = TypeAdapter(SkillBody), TypeAdapter(SkillChangeBody), TypeAdapter(SkillDraftBody)
 
 
 class SkillMenuHandler(BaseHandler):
@@ -30,10 +26,10 @@ class SkillListHandler(BaseHandler):
     async def get(self) -> None:
         skills = self.state.agent.skills
         offered = {skill.name for skill in await skills.list_offered()}
-        self.send_json([_line(skill) | {"offered": skill.name in offered} for skill in await skills.list_all()])
+        self.send_json([{**_line(skill), "offered": skill.name in offered} for skill in await skills.list_all()])
 
     async def post(self) -> None:
-        body = self.read_body(SKILL)
+        body = self.read_body(SkillBody)
         skill = await self.state.agent.skills.create(body.name, body.description, body.body, body.connectors)
         await _audit(self, f"skill {skill.name} created")
         self.send_json(await _detail(skill), 201)
@@ -46,10 +42,10 @@ class SkillHandler(BaseHandler):
         self.send_json(await _detail(await self.state.agent.skills.get(name)))
 
     async def put(self, name: str) -> None:
-        body = self.read_body(CHANGE)
+        body = self.read_body(SkillChangeBody)
         skill = await self.state.agent.skills.update(name, body.description, body.body)
         await _audit(self, f"skill {name} changed")
-        self.send_json({"status": "ok"} | await _detail(skill))
+        self.send_json({"status": "ok", **await _detail(skill)})
 
     async def delete(self, name: str) -> None:
         await self.state.agent.skills.delete(name)
@@ -62,7 +58,7 @@ class SkillDraftHandler(BaseHandler):
     """`POST /api/settings/skills/generate`: a draft by the default model; nothing is stored."""
 
     async def post(self) -> None:
-        body = self.read_body(DRAFT)
+        body = self.read_body(SkillDraftBody)
         try:
             draft = await self.state.agent.draft_skill(body.name, body.description or "", body.prompt or "")
         except StarpodError as error:
@@ -75,16 +71,18 @@ async def _audit(handler: BaseHandler, what: str) -> None:
     await handler.state.auth.audit("settings_changed", user_id, what, handler.address)
 
 
-def _line(skill: Skill | BrokenSkill) -> dict[str, Any]:
-    line: dict[str, Any] = {"name": skill.name, "created_at": skill.created_at}
+def _line(skill: Skill | BrokenSkill) -> SkillLine:
+    name, created_at = skill.name, skill.created_at
     if isinstance(skill, BrokenSkill):
-        return line | {"description": "", "version": None, "error": skill.error}
-    return line | {"description": skill.description, "version": skill.document.version}
+        return {"name": name, "created_at": created_at, "description": "", "version": None, "error": skill.error}
+    version = skill.document.version
+    return {"name": name, "created_at": created_at, "description": skill.description, "version": version}
 
 
-async def _detail(skill: Skill | BrokenSkill) -> dict[str, Any]:
-    detail = _line(skill) | {"body": "", "raw_content": skill.raw}
+async def _detail(skill: Skill | BrokenSkill) -> SkillDetail:
+    line = _line(skill)
     if isinstance(skill, BrokenSkill):
-        return detail
+        return {**line, "body": "", "raw_content": skill.raw, "connectors": [], "resources": []}
     files = await asyncio.to_thread(resources, skill.folder)
-    return detail | {"body": skill.body, "connectors": skill.document.connectors, "resources": files}
+    connectors = skill.document.connectors
+    return {**line, "body": skill.body, "raw_content": skill.raw, "connectors": connectors, "resources": files}

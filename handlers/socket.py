@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import tornado.websocket
 from pydantic_core import to_json
@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from handlers import wire
 from handlers.base import COOKIE, RATE_LIMITED, SECURITY_HEADERS, presented_key, status_of
 from handlers.chat import to_request
+from handlers.events import ErrorMessage, Message
 from handlers.outbox import Outbox
 from handlers.schemas import (
     CLIENT_FRAME,
@@ -145,7 +146,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
             self._outbox.close()
         self.state.tasks.spawn(self._tasks.close(), name="socket-close")
 
-    def send(self, body: dict[str, Any]) -> None:
+    def send(self, body: Message) -> None:
         """Send one message of our own."""
         self.send_frame(wire.text_frame(to_json(body, inf_nan_mode="null")))
 
@@ -194,19 +195,26 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
                         self.viewer, frame.session_id, frame.approval_id, frame.type, frame.remember
                     )
         except StarpodError as error:
-            detail: dict[str, Any] = {"status": status_of(error)}
+            refusal: ErrorMessage = {"type": "error", "message": str(error), "status": status_of(error)}
             if isinstance(error, InvalidInput) and error.fields:
-                detail["fields"] = error.fields
+                refusal["fields"] = error.fields
             if isinstance(frame, MessageFrame | RegenerateFrame | EditFrame):
-                detail["client_message_id"] = frame.client_message_id
-                self._error(f"Chat error: {error}", **detail)
+                refusal["client_message_id"] = frame.client_message_id
+                refusal["message"] = f"Chat error: {error}"
             else:
-                self._error(str(error), session_id=frame.session_id, **detail)
+                refusal["session_id"] = frame.session_id
+            self.send(refusal)
 
     async def _submit(self, frame: MessageFrame | RegenerateFrame | EditFrame) -> None:
         if self.user is not None and (wait_s := self.state.rate_limiter.hit(self.user.id)) is not None:
-            return self._error(
-                RATE_LIMITED, status=429, retry_after=retry_after(wait_s), client_message_id=frame.client_message_id
+            return self.send(
+                {
+                    "type": "error",
+                    "message": RATE_LIMITED,
+                    "status": 429,
+                    "retry_after": retry_after(wait_s),
+                    "client_message_id": frame.client_message_id,
+                }
             )
         submitted = await self._start(frame)
         if frame.client_message_id is not None:
@@ -290,8 +298,8 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         except (ValueError, InvalidInput) as error:
             return f"Invalid message format: {error}"
 
-    def _error(self, text: str, **detail: Any) -> None:
-        self.send({"type": "error", "message": text} | detail)
+    def _error(self, text: str) -> None:
+        self.send({"type": "error", "message": text})
 
     def _on_full(self) -> None:
         self.close(1013, TOO_SLOW)

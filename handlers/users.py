@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from pydantic import TypeAdapter
-
-from handlers.base import BaseHandler, Refused
+from handlers.base import BaseHandler
+from handlers.queries import UserDeleteQuery
 from handlers.schemas import KeyBody, RotateBody, TelegramLinkBody, UserBody, UserChangeBody
 from starpod.auth.types import UNSET, Actor, User, UserChanges
 from starpod.errors import Conflict
-
-USER, CHANGE, KEY = TypeAdapter(UserBody), TypeAdapter(UserChangeBody), TypeAdapter(KeyBody)
-LINK, ROTATE = TypeAdapter(TelegramLinkBody), TypeAdapter(RotateBody)
 
 
 class AccountHandler(BaseHandler):
@@ -29,7 +25,7 @@ class UserListHandler(AccountHandler):
         self.send_json(await self.state.auth.list_users())
 
     async def post(self) -> None:
-        body = self.read_body(USER)
+        body = self.read_body(UserBody)
         user = await self.state.auth.create_user(
             body.email, body.display_name, body.role, body.filesystem_enabled, actor=self.actor
         )
@@ -46,7 +42,7 @@ class UserHandler(AccountHandler):
         self.send_json(await self.state.auth.get_user(user_id))
 
     async def put(self, user_id: str) -> None:
-        body = self.read_body(CHANGE)
+        body = self.read_body(UserChangeBody)
         changes = UserChanges(
             body.email if "email" in body.model_fields_set else UNSET,
             body.display_name if "display_name" in body.model_fields_set else UNSET,
@@ -56,10 +52,8 @@ class UserHandler(AccountHandler):
         self.send_json(await self.state.auth.update_user(user_id, changes, actor=self.actor))
 
     async def delete(self, user_id: str) -> None:
-        data = self.get_query_argument("data", "keep")
-        if data not in ("keep", "erase"):
-            raise Refused(400, "data must be keep or erase")
-        await self.state.delete_user(user_id, erase=data == "erase", actor=self.actor)
+        erase = self.read_query(UserDeleteQuery).data == "erase"
+        await self.state.delete_user(user_id, erase=erase, actor=self.actor)
         self.set_status(204)
 
 
@@ -78,7 +72,7 @@ class KeyListHandler(AccountHandler):
         self.send_json(await self.state.auth.list_keys(user_id))
 
     async def post(self, user_id: str) -> None:
-        body = self.read_body(KEY)
+        body = self.read_body(KeyBody)
         meta, key = await self.state.auth.create_key(user_id, body.label, body.expires_at, actor=self.actor)
         self.send_json({"meta": meta, "key": key}, 201)
 
@@ -95,7 +89,7 @@ class KeyRotateHandler(AccountHandler):
     """`POST /api/settings/auth/api-keys/:id/rotate`: a new key; the old one still works for `overlap_s` seconds."""
 
     async def post(self, key_id: str) -> None:
-        overlap_s = self.read_body(ROTATE).overlap_s
+        overlap_s = self.read_body(RotateBody).overlap_s
         meta, key = await self.state.auth.rotate_key(key_id, overlap_s, actor=self.actor)
         self.send_json({"meta": meta, "key": key}, 201)
 
@@ -108,7 +102,7 @@ class TelegramLinkHandler(AccountHandler):
         self.send_json({} if link is None else link)
 
     async def put(self, user_id: str) -> None:
-        body = self.read_body(LINK)
+        body = self.read_body(TelegramLinkBody)
         self.send_json(await self.state.auth.links.set(user_id, body.telegram_id, body.username, actor=self.actor))
 
     async def delete(self, user_id: str) -> None:
@@ -134,7 +128,7 @@ class OwnKeyListHandler(OwnKeyHandler):
         self.send_json(await self.state.auth.list_keys(self.owner.id))
 
     async def post(self) -> None:
-        body = self.read_body(KEY)
+        body = self.read_body(KeyBody)
         meta, key = await self.state.auth.create_key(self.owner.id, body.label, body.expires_at, actor=self.actor)
         self.send_json({"meta": meta, "key": key}, 201)
 
@@ -152,7 +146,7 @@ class OwnKeyRotateHandler(OwnKeyHandler):
     """`POST /api/keys/:id/rotate`."""
 
     async def post(self, key_id: str) -> None:
-        overlap_s = self.read_body(ROTATE).overlap_s
+        overlap_s = self.read_body(RotateBody).overlap_s
         await self.state.auth.get_key(key_id, owner_id=self.owner.id)
         meta, key = await self.state.auth.rotate_key(key_id, overlap_s, actor=self.actor)
         self.send_json({"meta": meta, "key": key}, 201)

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from pydantic import TypeAdapter
-
+from handlers.admin_answers import VaultLine
 from handlers.base import BaseHandler
 from handlers.schemas import VaultBody, VaultHostsBody
 from starpod.auth.types import UNSET
 from starpod.errors import InvalidInput, NotFound
 from starpod.vault.types import VaultEntry
-
-ENTRY, HOSTS = TypeAdapter(VaultBody), TypeAdapter(VaultHostsBody)
 
 
 class VaultHandler(BaseHandler):
@@ -36,7 +31,7 @@ class VaultEntryHandler(VaultHandler):
     """`PUT` and `DELETE /api/settings/vault/:key`: hosts that are left out stay as they were."""
 
     async def put(self, name: str) -> None:
-        body = self.read_body(ENTRY)
+        body = self.read_body(VaultBody)
         hosts = body.allowed_hosts if "allowed_hosts" in body.model_fields_set else UNSET
         await self.state.vault.set(name, body.value, allowed_hosts=hosts, **self.by)
         self.set_status(200)
@@ -50,7 +45,7 @@ class VaultHostsHandler(VaultHandler):
     """`PUT /api/settings/vault/:key/meta`: where a secret may be sent."""
 
     async def put(self, name: str) -> None:
-        body = self.read_body(HOSTS)
+        body = self.read_body(VaultHostsBody)
         try:
             await self.state.vault.set_hosts(name, body.allowed_hosts, **self.by)
         except NotFound as error:
@@ -58,12 +53,17 @@ class VaultHostsHandler(VaultHandler):
         self.set_status(200)
 
 
-def _shown(entry: VaultEntry) -> dict[str, Any]:
-    body: dict[str, Any] = {"key": entry.name, "has_value": True, "is_system": entry.is_system}
+def _shown(entry: VaultEntry) -> VaultLine:
+    body: VaultLine = {
+        "key": entry.name,
+        "has_value": True,
+        "is_system": entry.is_system,
+        "updated_at": entry.updated_at,
+    }
     if entry.allowed_hosts is not None:
         body["allowed_hosts"] = entry.allowed_hosts
     if entry.tail is not None:
         body["masked"] = f"…{entry.tail}"
     if entry.is_damaged:
         body["is_damaged"] = True
-    return body | {"updated_at": entry.updated_at}
+    return body

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, assert_never
+from typing import assert_never
 
 from pydantic_core import to_json
 
+from handlers.events import (
+    AnyTurnMessage,
+    ApprovalWaiting,
+    BudgetNotification,
+    ConfigRejectedMessage,
+    ConfigReloadedMessage,
+    InstanceChanged,
+    JobNotification,
+    TurnMessage,
+)
 from starpod.agent.types import (
     ApprovalRequested,
     ApprovalSettled,
@@ -18,7 +28,6 @@ from starpod.agent.types import (
     TextDelta,
     ToolReturned,
     ToolUsed,
-    TurnEvent,
     UserMessageAdded,
 )
 from starpod.approvals.types import Question
@@ -33,9 +42,7 @@ RESULT_PREVIEW_BYTES = 500
 def payload(published: Published) -> bytes:
     """The JSON of an event, made once for all its readers."""
     if published.payload is None:
-        body = _fields(published.session_id, published.event)
-        body["session_id"], body["turn_id"], body["seq"] = published.session_id, published.turn_id, published.seq
-        published.payload = to_json(body, inf_nan_mode="null")
+        published.payload = to_json(_message(published), inf_nan_mode="null")
     return published.payload
 
 
@@ -58,50 +65,29 @@ def text_frame(data: bytes) -> bytes:
 
 def sse(published: Published) -> bytes:
     """The event for an `EventSource`: its `id` is what `Last-Event-ID` sends back."""
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (published.seq, kind(published.event).encode(), payload(published))
+    kind = _message(published)["type"]
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (published.seq, kind.encode(), payload(published))
 
 
-def kind(event: TurnEvent) -> str:
-    """The `type` of an event."""
-    match event:
-        case StreamStarted():
-            return "stream_start"
-        case UserMessageAdded():
-            return "user_message"
-        case TextDelta():
-            return "text_delta"
-        case ToolUsed():
-            return "tool_use"
-        case ToolReturned():
-            return "tool_result"
-        case ContextCompacted():
-            return "compaction"
-        case ApprovalRequested():
-            return "approval_request"
-        case ApprovalSettled():
-            return "approval_result"
-        case StreamEnded():
-            return "stream_end"
-        case AttachmentSent():
-            return "attachment"
-        case _:
-            assert_never(event)
-
-
-def config_event(event: ConfigReloaded | ConfigRejected) -> dict[str, Any]:
+def config_event(event: ConfigReloaded | ConfigRejected) -> ConfigReloadedMessage | ConfigRejectedMessage:
     """What admins' sockets are told of the settings."""
     if isinstance(event, ConfigReloaded):
         return {"type": "config_reloaded", "changed": event.changed, "restart_needed": event.restart_needed}
     return {"type": "config_rejected", "file": event.file, "line": event.line, "reason": event.reason}
 
 
-def instance_event(event: InstanceStatusChanged) -> dict[str, Any]:
+def instance_event(event: InstanceStatusChanged) -> InstanceChanged:
     """What admins' sockets are told of an instance."""
-    body = {"type": "instance_status_changed", "id": event.id, "name": event.name, "status": event.status}
-    return body | {"error": event.error}
+    return {
+        "type": "instance_status_changed",
+        "id": event.id,
+        "name": event.name,
+        "status": event.status,
+        "error": event.error,
+    }
 
 
-def job_event(event: CronComplete) -> dict[str, Any]:
+def job_event(event: CronComplete) -> JobNotification:
     """What a job's people are told of a run that has ended."""
     return {
         "type": "notification",
@@ -114,7 +100,7 @@ def job_event(event: CronComplete) -> dict[str, Any]:
     }
 
 
-def budget_event(notice: BudgetNotice) -> dict[str, Any]:
+def budget_event(notice: BudgetNotice) -> BudgetNotification:
     """What people are told of a limit that is coming near."""
     return {
         "type": "budget_notice",
@@ -129,7 +115,7 @@ def budget_event(notice: BudgetNotice) -> dict[str, Any]:
     }
 
 
-def question_event(question: Question) -> dict[str, Any]:
+def question_event(question: Question) -> ApprovalWaiting:
     """What sockets are told that do not follow the turn in which a tool call waits for an answer."""
     return {
         "type": "approval_waiting",
@@ -148,23 +134,30 @@ def preview(text: str, limit: int = RESULT_PREVIEW_BYTES) -> str:
     return text if len(raw) <= limit else raw[:limit].decode(errors="ignore") + "..."
 
 
-def _fields(session_id: str, event: TurnEvent) -> dict[str, Any]:
-    body: dict[str, Any] = {"type": kind(event)}
+def _message(published: Published) -> AnyTurnMessage:
+    event = published.event
+    base: TurnMessage = {
+        "session_id": published.session_id,
+        "turn_id": published.turn_id,
+        "seq": published.seq,
+    }
     match event:
         case StreamStarted():
-            pass
+            return {"type": "stream_start", **base}
         case UserMessageAdded(text, message_id):
-            body |= {"text": text, "message_id": message_id}
+            return {"type": "user_message", "text": text, "message_id": message_id, **base}
         case TextDelta(text):
-            body["text"] = text
+            return {"type": "text_delta", "text": text, **base}
         case ToolUsed(call_id, name, arguments):
-            body |= {"id": call_id, "name": name, "input": arguments}
+            return {"type": "tool_use", "id": call_id, "name": name, "input": arguments, **base}
         case ToolReturned(call_id, content, is_error):
-            body |= {"tool_use_id": call_id, "content": preview(content), "is_error": is_error}
+            text = preview(content)
+            return {"type": "tool_result", "tool_use_id": call_id, "content": text, "is_error": is_error, **base}
         case ContextCompacted(count):
-            body["messages_compacted"] = count
+            return {"type": "compaction", "messages_compacted": count, **base}
         case ApprovalRequested(question):
-            body |= {
+            return {
+                "type": "approval_request",
                 "approval_id": question.id,
                 "tool_use_id": question.tool_use_id,
                 "name": question.tool_name,
@@ -172,11 +165,20 @@ def _fields(session_id: str, event: TurnEvent) -> dict[str, Any]:
                 "subject": question.subject,
                 "asked_at": question.asked_at,
                 "expires_at": question.expires_at,
+                **base,
             }
         case ApprovalSettled(approval_id, call_id, outcome, remember):
-            body |= {"approval_id": approval_id, "tool_use_id": call_id, "outcome": outcome, "remember": remember}
+            return {
+                "type": "approval_result",
+                "approval_id": approval_id,
+                "tool_use_id": call_id,
+                "outcome": outcome,
+                "remember": remember,
+                **base,
+            }
         case StreamEnded():
-            body |= {
+            return {
+                "type": "stream_end",
                 "num_turns": event.num_turns,
                 "cost_usd": event.cost_usd,
                 "input_tokens": event.input_tokens,
@@ -188,9 +190,9 @@ def _fields(session_id: str, event: TurnEvent) -> dict[str, Any]:
                 "stopped": event.stopped,
                 "interrupted": event.interrupted,
                 "model": event.model,
+                **base,
             }
         case AttachmentSent(file_name, mime_type, data):
-            body |= {"file_name": file_name, "mime_type": mime_type, "data": data}
+            return {"type": "attachment", "file_name": file_name, "mime_type": mime_type, "data": data, **base}
         case _:
             assert_never(event)
-    return body

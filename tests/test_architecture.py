@@ -55,6 +55,7 @@ MACHINE_PATH = re.compile(r"(?<![\w.~}$)*-])(?:/(?:home|Users|root|work|mnt|medi
 # Imported by name, but brought by another requirement of ours, or by one of our extras.
 BROUGHT_BY = {
     "pydantic_core": "pydantic",
+    "typing_extensions": "pydantic",
     "openai": "pydantic-ai-slim",
     "anthropic": "pydantic-ai-slim",
     "fastmcp": "pydantic-ai-slim",

@@ -188,6 +188,37 @@ def in_fields(section: str, error: ConfigError) -> InvalidInput:
 
 
 @cache
+def page_schema(section: str, *, is_saved: bool) -> dict[str, Any]:
+    """The JSON schema of a page, as it may be saved or as it is shown."""
+    page: dict[str, Any] = {"type": "object", "title": f"{section.title().replace('_', '')}Page", "properties": {}}
+    for setting in SECTIONS[section]:
+        is_required = not is_saved or setting.absent == "required"
+        described = {k: v for k, v in _node(setting.path).items() if k != "minimum" or setting.least is None}
+        if setting.null_keeps and is_saved:
+            described = {"anyOf": [described, {"type": "null"}]}
+        _describe(page, setting.field, described, is_required=is_required)
+    if section in SECRETS:
+        about = "A secret: its end is shown. Left out or sent back as shown it stays, empty it is deleted."
+        _describe(page, SECRETS[section].field, {"type": ["string", "null"], "description": about}, is_required=False)
+    if section == "general":
+        for name in ("provider", "model"):
+            _describe(page, name, {"type": "string", "description": "The first of `models`."}, is_required=not is_saved)
+    return page
+
+
+def _describe(page: dict[str, Any], field: str, described: dict[str, Any], *, is_required: bool) -> None:
+    """Add a field to the schema of a page; a dot in its name leads into a table."""
+    outer, _, name = field.rpartition(".")
+    if outer:
+        if is_required and outer not in page.setdefault("required", []):
+            page["required"].append(outer)
+        page = page["properties"].setdefault(outer, {"type": "object", "properties": {}})
+    page["properties"][name] = described
+    if is_required:
+        page.setdefault("required", []).append(name)
+
+
+@cache
 def schema() -> dict[str, Any]:
     """The JSON schema of all settings with help, bounds and defaults, and under `x-sections` which page shows which key."""
     described = Config.model_json_schema()
@@ -237,14 +268,36 @@ def _defaults() -> Mapping[str, Any]:
 @cache
 def _is_nullable(path: KeyPath) -> bool:
     """Whether the schema allows None for the key."""
-    described = Config.model_json_schema()
-    node = described
+    return any(option.get("type") == "null" for option in _node(path).get("anyOf", ()))
+
+
+def _node(path: KeyPath) -> dict[str, Any]:
+    """What the schema of all settings says of a key."""
+    node = _settings()
     for part in path:
         node = node["properties"][part]
-        while "$ref" in node or "allOf" in node:
-            name = (node.get("$ref") or node["allOf"][0]["$ref"]).rpartition("/")[2]
-            node = described["$defs"][name]
-    return any(option.get("type") == "null" for option in node.get("anyOf", ()))
+    return node
+
+
+@cache
+def _settings() -> dict[str, Any]:
+    """The schema of all settings, with what it refers to put in place."""
+    described = Config.model_json_schema()
+    definitions = described.pop("$defs")
+
+    def inlined(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inlined(each) for each in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return inlined(
+                definitions[node["$ref"].rpartition("/")[2]] | {k: v for k, v in node.items() if k != "$ref"}
+            )
+        return {key: inlined(value) for key, value in node.items()}
+
+    found: dict[str, Any] = inlined(described)
+    return found
 
 
 def _find(tree: Mapping[str, Any], path: KeyPath) -> Any:

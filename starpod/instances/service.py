@@ -13,7 +13,7 @@ from starpod.config.schema import InstancesConfig
 from starpod.db.database import Database
 from starpod.errors import Conflict, NotFound, StarpodError
 from starpod.events import EventBus
-from starpod.instances.types import Driver, InstanceStatusChanged, Json, NewInstance
+from starpod.instances.types import Driver, HealthPoint, InstanceStatusChanged, Json, NewInstance
 from starpod.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Instances:
         self._environ = environ
         self._secrets = secrets
         self._drivers: dict[str, Driver] = {}
-        self._history: dict[str, deque[Json]] = {}
+        self._history: dict[str, deque[HealthPoint]] = {}
         self._next_sample = 0.0
         self._tasks = TaskSet("instances")
         self._is_watching = False
@@ -84,8 +84,8 @@ class Instances:
         """How an instance is, now."""
         return await self._driver().health(await self.resolve(short_id))
 
-    async def history(self, short_id: str) -> Sequence[Json]:
-        """How it was, the oldest first: `timestamp`, `status`, `cpu_percent`, `memory_mb`."""
+    async def history(self, short_id: str) -> Sequence[HealthPoint]:
+        """How it was, the oldest first."""
         return list(self._history.get((await self.get(short_id))["id"], ()))
 
     async def logs(self, short_id: str, *, tail: int, follow: bool) -> AsyncIterator[Json]:
@@ -139,8 +139,7 @@ class Instances:
         self._next_sample = now + self._config().health_interval_secs
         for each in await self.list():
             health = await self.health(each["id"])
-            point = {"timestamp": int(time.time()), "status": each["status"]}
-            point |= {name: health[name] for name in ("cpu_percent", "memory_mb")}
+            point = HealthPoint(int(time.time()), each["status"], health["cpu_percent"], health["memory_mb"])
             self._history.setdefault(each["id"], deque(maxlen=HISTORY_LENGTH)).append(point)
 
     def _driver(self) -> Driver:

@@ -59,6 +59,16 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthPoint:
+    """How an instance was at a moment, in seconds since 1970."""
+
+    timestamp: int
+    status: str
+    cpu_percent: float
+    memory_mb: int
+
+
+@dataclass(frozen=True, slots=True)
 class InstanceStatusChanged:
     """An instance is not in the state it was in before; for admins."""
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
+from handlers.operations import Plain, Route
+from handlers.routes import ROUTES
 from tests.gateway import TIMEOUT_S, Gateway
 
 ODD_TOKENS = (
@@ -20,6 +23,8 @@ ODD_TOKENS = (
     "a" * 20_000,
     "%s%n{0}'\"\\;--",
 )
+# Addresses that stand for those routes whose pattern is no path.
+PLAIN_PATHS = ("/", "/ws", "/i/x/ws", "/i/x/y", "/assets/x", "/icon.svg", "/chat", "/docs")
 JSON_TYPE = {"Content-Type": "application/json"}
 
 
@@ -34,6 +39,18 @@ class Answer:
     def json(self) -> Any:
         """The decoded body."""
         return json.loads(self.body)
+
+
+def every_route(value: str = "x") -> list[tuple[Route | Plain, str]]:
+    """Every route with an address that it answers, `value` in the place of each parameter that may be anything."""
+    found: list[tuple[Route | Plain, str]] = []
+    for route in ROUTES:
+        if isinstance(route, Route):
+            words = {name: allowed[0] if allowed else value for name, allowed in route.parameters.items()}
+            found.append((route, route.template.format(**words)))
+        else:
+            found.append((route, next(path for path in PLAIN_PATHS if re.fullmatch(route.pattern, path))))
+    return found
 
 
 async def raw(gateway: Gateway, head: str | bytes, body: bytes = b"") -> Answer:

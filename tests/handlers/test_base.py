@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,8 @@ from typing import Any
 import peewee
 import pytest
 
-from handlers.routes import ROUTES
 from tests.gateway import Gateway
-from tests.handlers.support import JSON_TYPE, raw
+from tests.handlers.support import JSON_TYPE, every_route, raw
 
 pytestmark = pytest.mark.gen_test
 
@@ -271,7 +269,7 @@ async def test_bad_query_parameters_are_a_400(tmp_path: Path) -> None:
         for path in ("/api/sessions?limit=", "/api/sessions/x/messages?limit=", "/api/sessions/x/messages?before="):
             for value in ("x", "-1", "1.5", "1e3", "", "%00", "%ff", "\u0661", "0x10", "9" * 30, "9" * 6000):
                 answer = await gateway.http.get(path + value)
-                assert (answer.status_code, list(answer.json())) == (400, ["error"]), (path, value[:20], answer.text)
+                assert answer.status_code == 400 and answer.json()["error"], (path, value[:20], answer.text)
 
 
 @pytest.mark.parametrize(
@@ -304,9 +302,7 @@ async def test_broken_requests_disturb_nobody(tmp_path: Path, head: str) -> None
 async def test_every_route_with_a_rule_holds_to_it(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         stranger = gateway.client()
-        for route in ROUTES:
-            path = route.pattern.replace(r"([^/]{1,200})", "x").replace(r"([\w.-]+)", "x")
-            path = re.sub(r"\((\w+)(\|\w+)+\)", r"\1", path)
+        for route, path in every_route():
             for method in ("GET", "POST"):
                 answer = await stranger.request(method, path, json={} if method == "POST" else None)
                 if route.access == "anyone":

@@ -76,17 +76,15 @@ async def test_no_text_is_an_error(tmp_path: Path) -> None:
             assert all(hit.score > 0 for hit in hits), text[:40]
         assert await search(gateway, "") == []
         assert await search(gateway, '"( boiler') != []
-        assert (await gateway.http.get("/api/memory/search")).status_code == 422
+        assert (await gateway.http.get("/api/memory/search")).status_code == 400
 
 
 @pytest.mark.gen_test(timeout=30)
 async def test_wrong_filters_are_told(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
-        for query in ("q=a&limit=x", "q=a&limit=-1"):
-            assert (await gateway.http.get(f"/api/memory/search?{query}")).status_code == 400
-        for query in ("q=a&kind=thing", "q=a&since=yesterday"):
+        for query in ("q=a&limit=x", "q=a&limit=-1", "q=a&kind=thing", "q=a&since=yesterday"):
             answer = await gateway.http.get(f"/api/memory/search?{query}")
-            assert answer.status_code == 422
+            assert answer.status_code == 400
             assert list(answer.json()["fields"]) == [query.split("&")[1].split("=")[0]]
 
 

@@ -1,0 +1,1 @@
+"""The rows of the route table (`handlers/routes.py`), a file a subject."""
