@@ -17,7 +17,7 @@ run: $(READY) ui docs
 
 test: $(READY) ui docs
 	@$(BIN)/python -m compileall -q $(CODE)
-	@$(BIN)/python -m tests.browser.install
+	@$(BIN)/python -m tests.install
 	$(BIN)/python -m pytest $(ARGS)
 
 # Quick when nothing changed; without Node it fetches one from PyPI.
