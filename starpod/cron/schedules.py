@@ -30,6 +30,8 @@ NAMES = {
 SHORTEST_INTERVAL_MS = 1000
 LONGEST_INTERVAL_MS = 10 * 366 * 86_400_000
 EVERY_HOUR = frozenset(range(24))
+STEP_S = 48 * 3600
+"""No clock is set twice within this time."""
 SOME_DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -54,15 +56,11 @@ def iter_due(schedule: Cron, zone: str, *, after: int) -> Iterator[int]:
     """Due seconds of a cron expression later than `after`, in order, without end as long as there are any."""
     tz = find_zone(zone)
     expression = check_expression(schedule.expr)
-    start = datetime.fromtimestamp(after, UTC).astimezone(tz)
     if _runs_every_hour(expression):
-        # Six fields: the library then counts elapsed time.
-        for moment in CronSim(_with_seconds(expression), start):
-            if (due := int(moment.astimezone(UTC).timestamp())) > after:
-                yield due
+        yield from _iter_elapsed(expression, tz, after)
         return
     last = after
-    for wall in CronSim(expression, start.replace(tzinfo=None)):
+    for wall in CronSim(expression, datetime.fromtimestamp(after, tz).replace(tzinfo=None)):
         if (due := _instant(wall, tz)) > last:
             yield due
             last = due
@@ -158,8 +156,24 @@ def _runs_every_hour(expression: str) -> bool:
     return frozenset(CronSim(expression, SOME_DAY).hours) >= EVERY_HOUR
 
 
-def _with_seconds(expression: str) -> str:
-    return expression if len(expression.split()) == 6 else f"0 {expression}"
+def _iter_elapsed(expression: str, tz: ZoneInfo, after: int) -> Iterator[int]:
+    """Due seconds of a schedule that runs in every hour: each time at which the wall clock shows what is named, however it got there."""
+    start: int | None = after
+    while start is not None:
+        # A wall clock that keeps its offset; where it is set, a new walk begins.
+        at, offset = start + 1, _offset(start + 1, tz)
+        walls = CronSim(expression, datetime.fromtimestamp(start, UTC).replace(tzinfo=None) + offset)
+        start = None
+        for wall in walls:
+            due = int((wall - offset).replace(tzinfo=UTC).timestamp())
+            while at < due and start is None:
+                step = min(due, at + STEP_S)
+                if _offset(step, tz) != offset:
+                    start = _jump(at, step, tz) - 1
+                at = step
+            if start is not None:
+                break
+            yield due
 
 
 def _instant(wall: datetime, tz: ZoneInfo) -> int:
@@ -168,7 +182,11 @@ def _instant(wall: datetime, tz: ZoneInfo) -> int:
     if not _is_left_out(wall, tz):
         return int(moment.timestamp())
     # Read with the offset from before the jump it lies behind the jump, with the one from after it lies before.
-    late, early = int(moment.timestamp()), int(wall.replace(tzinfo=tz, fold=1).timestamp())
+    return _jump(int(wall.replace(tzinfo=tz, fold=1).timestamp()), int(moment.timestamp()), tz)
+
+
+def _jump(early: int, late: int, tz: ZoneInfo) -> int:
+    """The first second in (early, late] at which the clock is set; they must lie so near that it is set only once."""
     before = _offset(early, tz)
     while late - early > 1:
         middle = (early + late) // 2
@@ -183,8 +201,8 @@ def _is_left_out(wall: datetime, tz: ZoneInfo) -> bool:
     return wall.replace(tzinfo=tz, fold=0).astimezone(UTC).astimezone(tz).replace(tzinfo=None) != wall.replace(fold=0)
 
 
-def _offset(moment: int, tz: ZoneInfo) -> timedelta | None:
-    return datetime.fromtimestamp(moment, tz).utcoffset()
+def _offset(moment: int, tz: ZoneInfo) -> timedelta:
+    return datetime.fromtimestamp(moment, tz).utcoffset() or timedelta()
 
 
 def _bad(field: str, reason: str) -> InvalidInput:
