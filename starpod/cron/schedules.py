@@ -27,6 +27,14 @@ NAMES = {
     "@midnight": "0 0 * * *",
     "@hourly": "0 * * * *",
 }
+HINTS = {
+    "second": "0 to 59",
+    "minute": "0 to 59",
+    "hour": "0 to 23",
+    "day-of-month": "1 to 31, but no later than the month ends, or L",
+    "month": "1 to 12, or JAN to DEC",
+    "day-of-week": "0 to 7, or SUN to SAT",
+}
 SHORTEST_INTERVAL_MS = 1000
 LONGEST_INTERVAL_MS = 10 * 366 * 86_400_000
 EVERY_HOUR = frozenset(range(24))
@@ -136,7 +144,7 @@ def check_expression(text: str) -> str:
     try:
         next(CronSim(expression, SOME_DAY), None)
     except (CronSimError, AssertionError, ValueError, OverflowError) as error:
-        raise _bad("schedule.expr", f"{text!r}: {str(error) or 'cannot be read'}") from error
+        raise _bad("schedule.expr", f"{text!r}: {_explained(str(error))}") from error
     return expression
 
 
@@ -154,6 +162,14 @@ def find_zone(name: str) -> ZoneInfo:
 @lru_cache(maxsize=512)
 def _runs_every_hour(expression: str) -> bool:
     return frozenset(CronSim(expression, SOME_DAY).hours) >= EVERY_HOUR
+
+
+def _explained(error: str) -> str:
+    """The library's error with what the field may hold."""
+    name = error.removeprefix("Bad ")
+    if name not in HINTS:
+        return error or "cannot be read"
+    return f"the {name} cannot be read; write {HINTS[name]}, as a number, a list (1,5), a range (1-5) or a step (*/5)"
 
 
 def _iter_elapsed(expression: str, tz: ZoneInfo, after: int) -> Iterator[int]:

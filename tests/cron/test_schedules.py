@@ -237,6 +237,13 @@ def test_an_expression_that_cannot_be_read_says_so(expr: str) -> None:
     assert list(caught.value.fields) == ["schedule.expr"]
 
 
+def test_what_cannot_be_read_is_named_with_what_may_stand_there() -> None:
+    with pytest.raises(InvalidInput, match=r"the hour cannot be read; write 0 to 23, as a number, a list"):
+        check(Cron("0 24 * * *"), "UTC", now=0)
+    with pytest.raises(InvalidInput, match=r"the day-of-month cannot be read; write 1 to 31, but no later than the"):
+        check(Cron("0 0 30 2 *"), "UTC", now=0)
+
+
 def test_one_shots() -> None:
     now = at("2026-03-01T00:00:00")
     assert parse_one_shot("2026-03-20T16:30:00+01:00", "UTC") == at("2026-03-20T15:30:00")
