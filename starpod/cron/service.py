@@ -132,6 +132,7 @@ class CronJobs:
             catch_up=new.catch_up,
             model=new.model or None,
         )
+        self._check_model(job.model)
         job = await asyncio.to_thread(self._checked, job, now)
         await self._database.run(store.insert_job, job, most=MOST_JOBS_OF_A_USER)
         self.on_change()
@@ -157,6 +158,8 @@ class CronJobs:
         if "name" in changes:
             changes = changes | {"name": changes["name"].strip()}
         changed = replace(job, **changes)
+        if changed.model != job.model:
+            self._check_model(changed.model)
         timing = ("schedule", "timezone", "enabled")
         if any(getattr(changed, field) != getattr(job, field) for field in timing):
             changed = await asyncio.to_thread(self._checked, replace(changed, next_run_at=None), now)
@@ -237,6 +240,13 @@ class CronJobs:
         if not _may_see(viewer, job):
             raise Forbidden(f"Cannot {verb} another user's job")
         return job
+
+    def _check_model(self, model: str | None) -> None:
+        models = self._config().models
+        if model is not None and model not in models:
+            raise InvalidInput(
+                f"model {model[:100]} is not in the allowed list", fields={"model": f"use one of {', '.join(models)}"}
+            )
 
     def _checked(self, job: Job, now: int) -> Job:
         """The job with its next time. InvalidInput for what it may not hold."""

@@ -83,6 +83,11 @@ async def test_a_job_is_made_changed_listed_and_deleted(tmp_path: Path) -> None:
         ({"prompt": 5}, "prompt"),
         ({"max_retries": 10**9}, "max_retries"),
         ({"overlap": "often"}, "overlap"),
+        ({"model": "no/such"}, "model"),
+        ({"name": "a\nb"}, "name"),
+        ({"timeout_secs": 10**20}, "timeout_secs"),
+        ({"schedule": {"kind": "interval", "every_ms": "soon"}}, "schedule"),
+        ({"schedule": {"kind": "one_shot", "at": "2027-03-28T02:30:00"}, "timezone": "Europe/Berlin"}, "schedule.at"),
     ],
 )
 async def test_a_job_that_cannot_be_is_refused_field_by_field(
