@@ -220,3 +220,49 @@ async def test_the_agent_keeps_jobs_by_its_tools(tmp_path: Path) -> None:
         assert [job["name"] for job in json.loads(results[2])] == ["bins"]
         assert json.loads(results[3]) == []
         assert (await gateway.http.get(f"/api/cron/jobs/{foreign['id']}")).json()["enabled"]
+
+
+async def test_the_agent_runs_and_removes_jobs_of_its_user_only(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        _, key = await gateway.user()
+        mine = gateway.client(key)
+        await gateway.http.post("/api/cron/jobs", json=JOB | {"name": "admin's"})
+        job = (await mine.post("/api/cron/jobs", json=JOB)).json()
+        foreign, own = '{"name": "admin\'s"}', '{"name": "tea"}'
+        calls = CallTool("CronRun", foreign, "a"), CallTool("CronRemove", foreign, "b"), CallTool("CronRun", own, "c")
+        # The run and the conversation go on side by side, so both are told the same.
+        gateway.provider.play(script(*calls), script("Done."), script("Done."))
+        socket = await gateway.socket(key)
+        waiting = asyncio.ensure_future(heard(gateway))
+        await socket.send("message", text="tea, please")
+        frames = await socket.until("stream_end")
+        results = [frame["content"] for frame in frames if frame["type"] == "tool_result"]
+        assert "There is no job" in results[0] and "There is no job" in results[1]
+        assert results[2].startswith("Job 'tea' runs now")
+        assert [event.job_name for event in await waiting] == ["tea"]
+        assert [run["trigger"] for run in (await mine.get(f"/api/cron/jobs/{job['id']}/runs")).json()] == ["manual"]
+        gateway.provider.play(script(CallTool("CronRemove", own, "d")), script("Gone."))
+        await socket.send("message", text="no more tea")
+        await socket.until("stream_end")
+        assert [job["name"] for job in (await gateway.http.get("/api/cron/jobs")).json()] == ["admin's"]
+
+
+async def test_only_admins_wake_the_heartbeat(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        beat = {"enabled": True, "interval_minutes": 30, "content": "Look at the mail."}
+        assert (await gateway.http.put("/api/settings/heartbeat", json=beat)).status_code == 200
+        gateway.provider.play(
+            script(CallTool("HeartbeatWake", '{"mode": "next"}', "a"), CallTool("HeartbeatWake", '{"mode": "now"}', "b")),
+            script("Done."), script("Done."), script("Hello."),
+        )  # fmt: skip
+        socket = await gateway.socket()
+        waiting = asyncio.ensure_future(heard(gateway))
+        await socket.send("message", text="wake up")
+        frames = await socket.until("stream_end")
+        results = [frame["content"] for frame in frames if frame["type"] == "tool_result"]
+        assert results[0].startswith("The heartbeat runs next at ") and results[1] == "The heartbeat runs now"
+        assert [event.job_name for event in await waiting] == ["__heartbeat__"]
+        _, key = await gateway.user()
+        await gateway.client(key).post("/api/chat", json={"text": "hi"})
+        offered = [[tool["function"]["name"] for tool in each.body["tools"]] for each in gateway.provider.requests]
+        assert "HeartbeatWake" in offered[0] and "HeartbeatWake" not in offered[-1] and "CronRun" in offered[-1]
