@@ -50,7 +50,7 @@ T = TypeVar("T")
 os.environ.setdefault("PTB_TIMEDELTA", "true")
 
 POLL_S = 25
-STALL_S = 20
+STALL_S = 20.0
 LONGEST_WAIT_S = 60.0
 FETCH_PATIENCE_S = 30.0
 LARGEST_PHOTO = 10_000_000
@@ -106,9 +106,20 @@ _hide_token = HideToken()
 
 
 class Client:
-    """One bot. `connect` first, `close` at the end. Sending waits out what passes by itself, for `patience_s` seconds in all."""
+    """One bot. `connect` first, `close` at the end. Sending waits out what passes by itself, for `patience_s` seconds in all.
 
-    def __init__(self, token: str, api_url: str, *, patience_s: float = 24 * 3600.0) -> None:
+    A poll that brings nothing is answered after `poll_s` seconds; one that is not, `stall_s` later, is given up.
+    """
+
+    def __init__(
+        self,
+        token: str,
+        api_url: str,
+        *,
+        patience_s: float = 24 * 3600.0,
+        poll_s: int = POLL_S,
+        stall_s: float = STALL_S,
+    ) -> None:
         for name in (
             "httpx",
             "httpx2",
@@ -123,7 +134,7 @@ class Client:
         self._api_url = api_url.rstrip("/")
         trusted = {"verify": tls_context()}
         self._polling = HTTPXRequest(
-            connection_pool_size=2, read_timeout=POLL_S + STALL_S, connect_timeout=10.0, httpx_kwargs=trusted
+            connection_pool_size=2, read_timeout=poll_s + stall_s, connect_timeout=10.0, httpx_kwargs=trusted
         )
         self._sending = HTTPXRequest(
             connection_pool_size=32,
@@ -142,7 +153,7 @@ class Client:
             get_updates_request=self._polling,
         )
         self._files = httpx2.AsyncClient(timeout=30.0, follow_redirects=False, verify=tls_context())
-        self._patience_s = patience_s
+        self._patience_s, self._poll_s, self._stall_s = patience_s, poll_s, stall_s
         self._is_back = asyncio.Event()
         self.bot_id = int(token.partition(":")[0])
         self.username = ""
@@ -168,15 +179,15 @@ class Client:
                 logger.debug("closing a connection to Telegram failed: %s", type(error).__name__)
 
     async def updates(self, offset: int | None) -> list[Any]:
-        """What has come in, as Telegram sent it; waits up to POLL_S seconds for it. Raises Failing.
+        """What has come in, as Telegram sent it; waits up to `poll_s` seconds for it. Raises Failing.
 
         Not `Bot.get_updates`: that gives up the whole batch, again and again, when one update of it cannot be read.
         """
-        wanted = {"timeout": POLL_S, "offset": offset, "limit": 100, "allowed_updates": WANTED}
+        wanted = {"timeout": self._poll_s, "offset": offset, "limit": 100, "allowed_updates": WANTED}
         data = RequestData([RequestParameter.from_input(key, value) for key, value in wanted.items()])
 
         async def poll() -> Any:
-            async with asyncio.timeout(POLL_S + STALL_S):
+            async with asyncio.timeout(self._poll_s + self._stall_s):
                 return await self._polling.post(f"{self._bot.base_url}/getUpdates", data)
 
         found = await _told(poll)

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from starpod.agent.types import TurnRequest
-from starpod.channels.telegram import client
+from starpod.channels.telegram.client import Client, Failing
 from starpod.errors import Upstream
 from starpod.outbox.types import RetryLater, Undeliverable
 from starpod.sessions.types import SessionKey
-from tests.channels.telegram.bot_api import TOKEN, Failure
+from tests.channels.telegram.bot_api import TOKEN, BotApi, Failure
 from tests.channels.telegram.support import chatting, rows, settled
 from tests.gateway import Gateway
 from tests.providers.openai_server import OpenAIServer
@@ -108,16 +108,17 @@ async def test_a_lost_network_comes_back_and_nothing_is_lost(tmp_path: Path, cap
         assert len(told(caplog)) == 1
 
 
-async def test_a_poll_that_stalls_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "POLL_S", 0)
-    monkeypatch.setattr(client, "STALL_S", 0.2)
-    async with chatting(tmp_path) as (telegram, gateway, _):
+async def test_a_poll_that_stalls_is_given_up() -> None:
+    async with BotApi() as telegram:
+        client = Client(TOKEN, telegram.url, poll_s=0, stall_s=0.2)
+        await client.connect([])
         telegram.hangs = True
-        await settled(gateway, "failing")
-        assert "in time" in str(gateway.state.telegram.status.problem)
+        telegram.write("hi")
+        with pytest.raises(Failing, match="did not answer in time"):
+            await client.updates(None)
         telegram.hangs = False
-        telegram.write("/help")
-        assert await telegram.said()
+        assert [update["message"]["text"] for update in await client.updates(None)] == ["hi"]
+        await client.close()
 
 
 async def test_what_waited_while_the_gateway_was_down_is_answered(tmp_path: Path) -> None:
