@@ -188,7 +188,13 @@ class Client:
 
         async def poll() -> Any:
             async with asyncio.timeout(self._poll_s + self._stall_s):
-                return await self._polling.post(f"{self._bot.base_url}/getUpdates", data)
+                try:
+                    return await self._polling.post(f"{self._bot.base_url}/getUpdates", data)
+                except Conflict as error:
+                    if "webhook" in error.message.lower():
+                        # Somebody set one meanwhile; without it the next poll works.
+                        await _quietly(self._bot.delete_webhook)
+                    raise
 
         found = await _told(poll)
         if not isinstance(found, list):

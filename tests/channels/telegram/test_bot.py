@@ -324,12 +324,17 @@ async def test_strangers_are_told_their_id_and_nothing_of_theirs_is_fetched(tmp_
         assert not telegram.named("getFile") and not gateway.provider.requests
 
 
-async def test_a_refused_formatting_is_sent_as_plain_text(tmp_path: Path) -> None:
-    async with chatting(tmp_path, OpenAIServer()) as (telegram, gateway, _):
+@pytest.mark.parametrize("mode", ["final_only", "live"])
+async def test_a_refused_formatting_is_sent_as_plain_text(tmp_path: Path, mode: str) -> None:
+    async with chatting(tmp_path, OpenAIServer(), stream_mode=mode) as (telegram, gateway, _):
         telegram.refuse = lambda call: "can't parse entities" if call.get("parse_mode") else None
-        gateway.provider.play(script("It is **four** & `five`."))
+        gate = Gate()
+        gateway.provider.play(script("It is **four**", Wait(gate), " & `five`."))
         telegram.write("hi")
-        assert await telegram.said() == ["It is four & five."]
+        if mode == "live":
+            assert await telegram.said() == ["It is four"]
+        gate.open()
+        await telegram.until(lambda: telegram.texts() == ["It is four & five."])
 
 
 async def test_a_wait_that_telegram_asks_for_is_kept(tmp_path: Path) -> None:

@@ -359,6 +359,18 @@ async def test_answers_keep_their_order_over_a_restart(tmp_path: Path) -> None:
         assert await telegram.said(count=4) == [f"answer {number}" for number in range(4)]
 
 
+async def test_a_webhook_that_is_set_later_is_taken_away_too(tmp_path: Path) -> None:
+    async with chatting(tmp_path) as (telegram, gateway, _):
+        conflict = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete it first"
+        telegram.failures["getUpdates"] = Failure(409, conflict, times=None)
+        telegram.drop_polls()
+        await telegram.until(lambda: len(telegram.named("deleteWebhook")) >= 2)
+        del telegram.failures["getUpdates"]
+        telegram.write("/help")
+        assert await telegram.said()
+        await settled(gateway, "running")
+
+
 async def test_a_webhook_is_taken_away_and_what_it_missed_is_kept(tmp_path: Path) -> None:
     async with chatting(tmp_path) as (telegram, _, _user):
         assert [name for name, _ in telegram.calls][:2] == ["getMe", "deleteWebhook"]
