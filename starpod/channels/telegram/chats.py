@@ -37,6 +37,7 @@ RETRY_S = 2.0
 HINT_EVERY_S = 60.0
 MOST_STRANGERS = 1000
 NO_SENDER = "Could not determine your Telegram ID."
+FAILED = "Sorry, an error occurred: your message could not be handled; the gateway's log says more."
 NOT_KNOWN = "Authentication error. Please try again later."
 
 
@@ -168,9 +169,15 @@ class Chats:
             return await self._say(message, self._greeting(sender, is_linked=user is not None))
         if user is None:
             return await self._hint(message, sender)
-        if message.command in COMMANDS:
-            return await self._say(message, await self._commands.run(message, user))
-        return await self._submit(updates, message, sender, user)
+        try:
+            if message.command in COMMANDS:
+                return await self._say(message, await self._commands.run(message, user))
+            return await self._submit(updates, message, sender, user)
+        except (Unavailable, Unreachable):
+            raise
+        except Exception:
+            logger.exception("a Telegram message could not be handled")
+            return await self._say(message, FAILED)
 
     async def _submit(self, updates: list[StoredUpdate], message: IncomingMessage, sender: Sender, user: User) -> bool:
         if not message.text.strip() and not message.files:

@@ -220,6 +220,19 @@ async def test_an_error_is_told_and_the_chat_goes_on(tmp_path: Path) -> None:
         assert (await telegram.said(count=2))[1] == "fine"
 
 
+async def test_who_wrote_is_told_when_a_message_cannot_be_handled(tmp_path: Path) -> None:
+    async with chatting(tmp_path, OpenAIServer()) as (telegram, gateway, user):
+        home = gateway.state.paths.users_dir / user.id / "home"
+        await asyncio.to_thread(home.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread((home / "downloads").write_text, "no folder, so nothing can be kept in it")
+        gateway.provider.play(script("fine"))
+        telegram.write(document={"file_id": telegram.file(b"x"), "file_unique_id": "u", "file_name": "a.txt"})
+        (told,) = await telegram.said()
+        assert told.startswith("Sorry, an error occurred: ") and str(tmp_path) not in told
+        telegram.write("and without?")
+        assert (await telegram.said(count=2))[1] == "fine"
+
+
 async def test_a_group_hears_linked_people_only(tmp_path: Path) -> None:
     async with chatting(tmp_path, OpenAIServer()) as (telegram, gateway, _):
         gateway.provider.play(script("Hello, group."))
