@@ -9,9 +9,18 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from starpod.channels.telegram.types import Status
+from starpod.doctor.types import Check, State
 from starpod.tools.mcp.types import ServerStatus
 from starpod.usage.budget_types import Period, Scope
 from starpod.usage.types import ToolCounts
+
+
+class DoctorReport(TypedDict):
+    """What is wrong with the agent; `status` is that of the worst check."""
+
+    status: State
+    version: str
+    checks: Sequence[Check]
 
 
 class SkillName(TypedDict):

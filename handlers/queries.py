@@ -195,6 +195,12 @@ class FrameQuery(Query):
     url: str = Field(default="", examples=["https://example.org/"])
 
 
+class DoctorQuery(Query):
+    """How far to look."""
+
+    offline: Flag = Field(default=False, description="Ask nothing outside this machine.")
+
+
 class UserDeleteQuery(Query):
     """What becomes of a user's data."""
 

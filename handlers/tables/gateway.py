@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers.admin_answers import InstanceAnswer, InstanceHealth, InstanceStatus
+from handlers.admin_answers import DoctorReport, InstanceAnswer, InstanceHealth, InstanceStatus
 from handlers.answers import (
     Done,
     FrameAnswer,
@@ -15,6 +15,7 @@ from handlers.answers import (
     Verified,
 )
 from handlers.auth import LoginHandler, LogoutHandler, VerifyHandler
+from handlers.doctor import DoctorHandler
 from handlers.documents import AsyncApiHandler, OpenApiHandler
 from handlers.frames import FrameCheckHandler
 from handlers.health import ConfigHandler, HealthHandler, ReadyHandler
@@ -27,7 +28,7 @@ from handlers.instances import (
     InstanceLogsHandler,
 )
 from handlers.operations import Delete, Get, Post, Route
-from handlers.queries import FrameQuery, InstanceLogsQuery
+from handlers.queries import DoctorQuery, FrameQuery, InstanceLogsQuery
 from handlers.schemas import InstanceBody, KeyBody, LoginBody, RotateBody
 from handlers.users import OwnKeyEndHandler, OwnKeyListHandler, OwnKeyRotateHandler
 from starpod.auth.types import ApiKey
@@ -43,6 +44,12 @@ GATEWAY = (
     ),
     Route(
         "/api/config", ConfigHandler, "anyone", Get("What the page shows before anybody has signed in", PublicConfig)
+    ),
+    Route(
+        "/api/doctor",
+        DoctorHandler,
+        "admin",
+        Get("What is wrong with the agent, and how to mend it", DoctorReport, query=DoctorQuery),
     ),
     Route("/api/openapi.json", OpenApiHandler, "anyone", Get("This description of the HTTP API", dict)),
     Route("/api/asyncapi.json", AsyncApiHandler, "anyone", Get("The description of `/ws` and of event streams", dict)),

@@ -1,0 +1,78 @@
+"""Runs all checks of one agent, whether its gateway runs or not."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
+
+from starpod.agent.registry import Registry
+from starpod.auth.origins import parse_authority
+from starpod.clock import Clock
+from starpod.config.problems import ConfigError
+from starpod.config.schema import Config
+from starpod.config.types import split_address
+from starpod.db.lock import running_address
+from starpod.doctor import files, network, stored
+from starpod.doctor.types import Case, Check
+from starpod.paths import Paths
+
+logger = logging.getLogger(__name__)
+
+
+def examine(paths: Paths, environ: Mapping[str, str], clock: Clock, *, ask: bool = True) -> list[Check]:
+    """Everything that can be said about the agent, in the order of the checks. Blocks for seconds: never on the event loop.
+
+    Without `ask` nothing outside this machine is asked. Nothing is changed, and no check keeps another from being made.
+    """
+    now = clock.now().timestamp()
+    address = running_address(paths.db_dir)
+    loaded, found = files.check_config(paths, environ)
+    secrets = loaded.environ if loaded is not None else environ
+    facts, database = stored.check_core(paths.core_db)
+    case = Case(paths, loaded, secrets, address, now)
+    groups: list[Callable[[], Iterable[Check]]] = [
+        lambda: files.check_files(case),
+        lambda: database,
+        lambda: stored.check_extra_databases(paths.db_dir),
+        lambda: [stored.check_index(case, facts)],
+        lambda: [stored.check_clock(case, facts)],
+        lambda: [files.check_backup(case, stored.first_user_at(facts))],
+    ]
+    if facts is not None:
+        is_public = loaded is not None and not _is_loopback(loaded.config)
+        opened, vault = stored.check_vault(paths.db_dir, secrets, facts)
+        case = Case(paths, loaded, {**secrets, **opened}, address, now)
+        groups += [
+            lambda: [stored.check_people(facts, is_public=is_public)],
+            lambda: [vault],
+            lambda: [stored.check_outbox(facts)],
+        ]
+    if loaded is not None:
+        config = loaded.config
+        groups += [
+            lambda: [network.check_port(case, config)],
+            lambda: network.check_providers(case, config, _registry(paths), ask=ask),
+            lambda: [network.check_telegram(case, config, ask=ask)],
+        ]
+    return found + list(chain.from_iterable(_guarded(group) for group in groups))
+
+
+def _guarded(group: Callable[[], Iterable[Check]]) -> Iterator[Check]:
+    try:
+        yield from group()
+    except OSError as error:
+        yield Check("files", "fail", f"something cannot be read: {error.strerror}", "Check the agent's permissions.")
+
+
+def _registry(paths: Paths) -> Registry:
+    try:
+        return Registry.read(paths.config_dir / "models.toml")
+    except ConfigError:
+        return Registry.load()
+
+
+def _is_loopback(config: Config) -> bool:
+    host = split_address(config.server_addr)[0]
+    authority = parse_authority(f"[{host}]" if ":" in host else host)
+    return host == "localhost" or (authority is not None and authority.host.startswith(("127.", "::1")))
