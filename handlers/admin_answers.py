@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal, NotRequired
 
+from pydantic import ConfigDict
 from typing_extensions import TypedDict
 
 from starpod.channels.telegram.types import Status
@@ -257,15 +258,23 @@ class NoLink(TypedDict):
 
 
 class InstanceAnswer(TypedDict):
-    """An instance; a backend may say more of it."""
+    """An instance, as far as what runs it can tell; a backend may say more. Times are seconds since 1970."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     id: str
     status: str
     name: NotRequired[str | None]
+    region: NotRequired[str | None]
+    description: NotRequired[str | None]
+    web_url: NotRequired[str | None]
+    error_message: NotRequired[str | None]
 
 
 class InstanceHealth(TypedDict, total=False):
     """How an instance is, as far as what runs it can tell. `last_heartbeat` is in seconds since 1970, 0 = never."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
 
     cpu_percent: float
     memory_mb: int

@@ -36,7 +36,7 @@ REFUSALS = {
     415: "The body is not sent as JSON.",
     422: "Fields of the request do not fit.",
     429: "Too many requests; `Retry-After` says when to come again.",
-    500: "It did not work.",
+    500: "A fault of the gateway; its log says more.",
     502: "A service that the gateway depends on failed.",
     503: "The gateway cannot answer now; `Retry-After` says when to come again.",
     504: "A service that the gateway depends on did not answer in time.",
@@ -48,7 +48,7 @@ Schemas = Mapping[int, dict[str, Any]]
 
 def refusals(route: Route, operation: Operation) -> list[int]:
     """The statuses with which an operation may refuse, beside what it answers itself."""
-    found = {400, 403, 503, *operation.errors}
+    found = {400, 403, 500, 503, *operation.errors}
     if route.access != "anyone":
         found |= {401, 429}
     if operation.query is not None or operation.body is not None:
@@ -57,7 +57,7 @@ def refusals(route: Route, operation: Operation) -> list[int]:
         found |= {413, 415}
     if operation.is_upload:
         found.add(413)
-    if route.parameters and not operation.any_id:
+    if route.parameters:
         found.add(404)
     return sorted(found - operation.also.keys())
 
@@ -137,7 +137,7 @@ def _name(route: Route, operation: Operation) -> str:
 def _responses(route: Route, operation: Operation, schemas: Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": HTTPStatus(operation.status).phrase}
     content = {} if operation.answer is None else {JSON: {"schema": schemas[id(operation.answer)]}}
-    content |= {media: {"schema": {"type": "string"}} for media in operation.media}
+    content |= {media: {} for media in operation.media}
     if content:
         success["content"] = content
     responses = {operation.status: success}

@@ -29,6 +29,7 @@ from starpod.auth.types import Role, User
 from starpod.clock import Clock
 from starpod.server import Server, prepare
 from starpod.state import AppState, open_state
+from tests.described import check_answer, check_frame
 from tests.providers.scripted_server import ScriptedServer
 
 ADMIN_KEY = "sp_live_" + "a1b2c3d4" * 5
@@ -109,7 +110,13 @@ class Gateway:
     def client(self, key: str | None = None) -> httpx2.AsyncClient:
         """An HTTP client with a cookie jar of its own, closed with the gateway."""
         headers = {} if key is None else {"X-API-Key": key}
-        client = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        client = httpx2.AsyncClient(
+            base_url=self.url,
+            headers=headers,
+            timeout=TIMEOUT_S,
+            trust_env=False,
+            event_hooks={"response": [_check_answer]},
+        )
         self._resources.push_async_callback(client.aclose)
         return client
 
@@ -202,6 +209,7 @@ class Socket:
                 if text is None:
                     raise Closed(self.connection.close_code, self.connection.close_reason)
                 frame: Frame = json.loads(text)
+                check_frame(frame)
                 frames.append(frame)
                 if kind in (None, frame["type"]) and fields.items() <= frame.items():
                     return frames
@@ -236,6 +244,15 @@ class Socket:
     def close(self) -> None:
         """Leave."""
         self.connection.close()
+
+
+async def _check_answer(response: httpx2.Response) -> None:
+    """Hold an answer against the description of its route; of a stream, only that it may be one."""
+    request, kind = response.request, response.headers.get("Content-Type", "")
+    body = await response.aread() if kind.startswith("application/json") else b"..."
+    if not kind or response.status_code == 204 or response.headers.get("Content-Length") == "0":
+        body = b""
+    check_answer(request.method, request.url.raw_path.decode().partition("?")[0], response.status_code, kind, body)
 
 
 def said(frames: list[Frame]) -> str:

@@ -158,7 +158,9 @@ MEMORY = (
         "/api/memory/files",
         MemoryFilesHandler,
         "user",
-        Get("The memory files, or one of them", list[MemoryFile] | MemoryText, query=MemoryFileQuery, errors=(404,)),
+        Get(
+            "The memory files, or one of them", list[MemoryFile] | MemoryText, query=MemoryFileQuery, errors=(404, 409)
+        ),
         Put("Write a memory file", MemoryWritten, body=MemoryWriteBody, errors=(404, 409)),
     ),
     Route(
@@ -169,7 +171,7 @@ MEMORY = (
             "The versions of a file, or what one of them held",
             list[Version] | MemoryVersion,
             query=MemoryHistoryQuery,
-            errors=(404,),
+            errors=(404, 409),
         ),
     ),
     Route(

@@ -91,38 +91,41 @@ SIGN_IN = (
     ),
 )
 
+# 503 while no backend is configured.
+BACKEND = (409, 502, 503, 504)
+
 INSTANCES = (
     Route(
         "/api/instances",
         InstanceListHandler,
         "admin",
-        Get("All instances", list[InstanceAnswer], errors=(502, 504)),
-        Post("A new instance", InstanceAnswer, body=InstanceBody, status=201, errors=(409, 502, 504)),
+        Get("All instances", list[InstanceAnswer], errors=BACKEND[1:]),
+        Post("A new instance", InstanceAnswer, body=InstanceBody, status=201, errors=BACKEND),
     ),
     Route(
         "/api/instances/{instance_id}",
         InstanceHandler,
         "admin",
-        Get("One instance", InstanceAnswer, errors=(409, 502, 504)),
-        Delete("End an instance and remove its data", status=204, errors=(409, 502, 504)),
+        Get("One instance", InstanceAnswer, errors=BACKEND),
+        Delete("End an instance and remove its data", status=204, errors=BACKEND),
     ),
     Route(
         "/api/instances/{instance_id}/{action:pause|start|restart}",
         InstanceActionHandler,
         "admin",
-        Post("Pause, start or restart an instance", InstanceStatus, errors=(409, 502, 504)),
+        Post("Pause, start or restart an instance", InstanceStatus, errors=BACKEND),
     ),
     Route(
         "/api/instances/{instance_id}/health",
         InstanceHealthHandler,
         "admin",
-        Get("How an instance is", InstanceHealth, errors=(409, 502, 504)),
+        Get("How an instance is", InstanceHealth, errors=BACKEND),
     ),
     Route(
         "/api/instances/{instance_id}/history",
         InstanceHistoryHandler,
         "admin",
-        Get("How an instance was, for a graph", list[HealthPoint], errors=(409, 502, 504)),
+        Get("How an instance was, for a graph", list[HealthPoint], errors=BACKEND),
     ),
     Route(
         "/api/instances/{instance_id}/logs",
@@ -132,7 +135,7 @@ INSTANCES = (
             "An instance's log, a JSON object a line",
             query=InstanceLogsQuery,
             media=("application/x-ndjson",),
-            errors=(409, 502, 504),
+            errors=BACKEND,
         ),
     ),
 )

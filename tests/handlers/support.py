@@ -10,6 +10,7 @@ from typing import Any
 
 from handlers.operations import Plain, Route
 from handlers.routes import ROUTES
+from tests.described import check_frame
 from tests.gateway import TIMEOUT_S, Gateway
 
 ODD_TOKENS = (
@@ -76,6 +77,7 @@ def events_of(stream: bytes) -> list[dict[str, Any]]:
         lines = dict(line.split(": ", 1) for line in block.split("\n") if line and not line.startswith(":"))
         if lines:
             event = json.loads(lines["data"])
+            check_frame(event)
             assert (lines["id"], lines["event"]) == (str(event["seq"]), event["type"])
             events.append(event)
     return events

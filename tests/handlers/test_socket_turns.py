@@ -275,8 +275,9 @@ async def test_resuming_twice_on_one_socket_does_not_double_the_events(tmp_path:
         frames = await socket.until("text_delta")
         for _ in range(2):
             await socket.send("resume", session_id=frames[-1]["session_id"], after=frames[-1]["seq"])
-        await socket.send("ping")
-        await socket.next("pong")
+        # Unlike a ping, this waits for its turn behind the two.
+        await socket.send("deny", session_id="nobody", approval_id="none")
+        await socket.next("error")
         gate.open()
         frames += await socket.until("stream_end")
         assert said(frames) == "one two"
