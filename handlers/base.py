@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 from tornado.httputil import HTTPHeaders
 
+from handlers.answers import Error
 from handlers.operations import JSON, Access, Operation
 from handlers.schemas import fields_of, parse
 from starpod.auth.limits import retry_after
@@ -77,6 +78,8 @@ class BaseHandler(tornado.web.RequestHandler):
 
     application: Application
     body_limit: ClassVar[int] = BODY_LIMIT
+    error_shape: ClassVar[Any] = Error
+    """The type of the JSON that tells errors."""
 
     def initialize(self, access: Access = "user", operations: Mapping[str, Operation] = NO_OPERATIONS) -> None:
         """Take the rules of the route from the table."""
@@ -86,6 +89,7 @@ class BaseHandler(tornado.web.RequestHandler):
         self._chunks: list[bytes] = []
         self._received = 0
         self._when_gone: Callable[[], object] | None = None
+        self._is_gone = False
 
     @property
     def state(self) -> AppState:
@@ -224,11 +228,14 @@ class BaseHandler(tornado.web.RequestHandler):
         return Viewer(user_id)
 
     def when_gone(self, callback: Callable[[], object]) -> None:
-        """Have `callback` called when the client goes away before it is answered."""
+        """Have `callback` called when the client goes away before it is answered; at once when it is gone already."""
         self._when_gone = callback
+        if self._is_gone:
+            callback()
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
+        self._is_gone = True
         if self._when_gone is not None:
             self._when_gone()
 
@@ -266,7 +273,14 @@ class BaseHandler(tornado.web.RequestHandler):
             self.set_header("Allow", ", ".join(self.allowed_methods()))
         if status_code == 503:
             self.set_header("Retry-After", "1")
-        self.send_json(body, status_code)
+        status, shaped = self.shaped_error(status_code, body, error)
+        self.send_json(shaped, status)
+
+    def shaped_error(
+        self, status: int, body: dict[str, Any], error: BaseException | None
+    ) -> tuple[int, Mapping[str, Any]]:
+        """Status and body of an error as this route's clients know them."""
+        return status, body
 
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         if isinstance(value, Unavailable | Upstream):

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterable
 
 import tornado.iostream
 
 from handlers import wire
-from handlers.answers import ChatAnswer, FailedChat
+from handlers.answers import ChatAnswer, FailedChat, SentFile
 from handlers.base import BaseHandler
 from handlers.operations import EVENT_STREAM
 from handlers.schemas import ChatMessage
@@ -20,6 +21,7 @@ from starpod.sessions.service import session_key
 
 KEEP_ALIVE_S = 15.0
 CHAT_BODY_LIMIT = 64 * 1024 * 1024
+Encode = Callable[[Published], bytes]
 
 
 def to_request(message: ChatMessage, user: User | None) -> TurnRequest:
@@ -36,8 +38,8 @@ def to_request(message: ChatMessage, user: User | None) -> TurnRequest:
     )
 
 
-def result_of(turn_id: str, session_id: str, events: list[Published], end: StreamEnded) -> ChatAnswer:
-    """The JSON answer. `input_tokens` is the part that was not cached."""
+def texts_of(events: Iterable[Published]) -> list[str]:
+    """The texts of a turn, one for each time that the assistant spoke between tool calls."""
     texts: list[str] = []
     block: list[str] = []
     for published in events:
@@ -47,9 +49,14 @@ def result_of(turn_id: str, session_id: str, events: list[Published], end: Strea
             case _ if block:
                 texts.append("".join(block))
                 block = []
+    return [*texts, "".join(block)] if block else texts
+
+
+def result_of(turn_id: str, session_id: str, events: list[Published], end: StreamEnded) -> ChatAnswer:
+    """The JSON answer. `input_tokens` is the part that was not cached."""
     fresh = end.input_tokens - end.cache_read_input_tokens - end.cache_creation_input_tokens
     body: ChatAnswer = {
-        "text": "\n".join(texts),
+        "text": "\n".join(texts_of(events)),
         "session_id": session_id,
         "turn_id": turn_id,
         "usage": {
@@ -63,29 +70,39 @@ def result_of(turn_id: str, session_id: str, events: list[Published], end: Strea
         "errors": end.errors,
         "stopped": end.stopped,
     }
-    files = [published.event for published in events if isinstance(published.event, AttachmentSent)]
-    if files:
-        body["attachments"] = [{"file_name": f.file_name, "mime_type": f.mime_type, "data": f.data} for f in files]
+    if files := files_of(events):
+        body["attachments"] = files
     return body
+
+
+def files_of(events: Iterable[Published]) -> list[SentFile]:
+    """The files that the agent sent along."""
+    files = [published.event for published in events if isinstance(published.event, AttachmentSent)]
+    return [{"file_name": file.file_name, "mime_type": file.mime_type, "data": file.data} for file in files]
 
 
 class EventStream:
     """Writes a turn's events to a response as they come, with a comment now and then so that proxies keep it open."""
 
-    def __init__(self, handler: BaseHandler) -> None:
+    def __init__(self, handler: BaseHandler, encode: Encode) -> None:
         self._handler = handler
+        self._encode = encode
         self._waiting: list[bytes] = []
         self._has_news = asyncio.Event()
         self._is_over = False
 
     def hear(self, published: Published) -> None:
         """Take an event."""
-        self._waiting.append(wire.sse(published))
-        self._has_news.set()
+        self._add(self._encode(published))
 
-    def finish(self) -> None:
-        """No more events will come."""
+    def finish(self, last: bytes) -> None:
+        """No more events will come; `last` is to be written at the end."""
         self._is_over = True
+        self._add(last)
+
+    def _add(self, data: bytes) -> None:
+        if data:
+            self._waiting.append(data)
         self._has_news.set()
 
     async def write(self) -> None:
@@ -111,14 +128,21 @@ class EventStream:
             return
 
 
-async def stream_turn(handler: BaseHandler, turn: Turn, *, after: int = 0) -> None:
-    """Send a turn's events behind `after`, then live, until it has ended."""
-    stream = EventStream(handler)
+async def stream_turn(
+    handler: BaseHandler,
+    turn: Turn,
+    *,
+    after: int = 0,
+    encode: Encode = wire.sse,
+    at_end: Callable[[], bytes] = lambda: b"",
+) -> None:
+    """Send a turn's events behind `after`, then live, until it has ended; then what `at_end` returns."""
+    stream = EventStream(handler, encode)
     unfollow = turn.follow(stream.hear, after=after)
 
     async def watch() -> None:
         await turn.ended.wait()
-        stream.finish()
+        stream.finish(at_end())
 
     watcher = handler.state.tasks.spawn(watch(), name="sse")
     try:

@@ -41,6 +41,7 @@ REFUSALS = {
     503: "The gateway cannot answer now; `Retry-After` says when to come again.",
     504: "A service that the gateway depends on did not answer in time.",
 }
+ERROR = {"$ref": "#/components/schemas/Error"}
 RETRIED = (429, 503)
 Mode = Literal["validation", "serialization"]
 Schemas = Mapping[int, dict[str, Any]]
@@ -79,7 +80,7 @@ def describe(api: Mapping[str, Sequence[Route]]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components,
-            "responses": {str(status): _refusal(status) for status in REFUSALS},
+            "responses": {str(status): _refusal(status, ERROR) for status in REFUSALS},
             "securitySchemes": SECURITY,
         },
     }
@@ -101,7 +102,7 @@ def _schemas(routes: Sequence[Route]) -> tuple[Schemas, dict[str, Any]]:
     }
     for route in routes:
         for operation in route.operations.values():
-            for kind, mode in types_of(operation):
+            for kind, mode in (*types_of(operation), (_error_shape(route), "serialization")):
                 wanted.setdefault(id(kind), (id(kind), mode, TypeAdapter(kind)))
     made, rest = TypeAdapter.json_schemas(list(wanted.values()), ref_template="#/components/schemas/{model}")
     return {key: schema for (key, _), schema in made.items()}, rest["$defs"]
@@ -143,18 +144,26 @@ def _responses(route: Route, operation: Operation, schemas: Schemas) -> dict[str
     responses = {operation.status: success}
     for status, kind in operation.also.items():
         responses[status] = _response(status, schemas[id(kind)])
-    refused = {status: {"$ref": f"#/components/responses/{status}"} for status in refusals(route, operation)}
+    shape = _error_shape(route)
+    refused = {
+        status: {"$ref": f"#/components/responses/{status}"} if shape is Error else _refusal(status, schemas[id(shape)])
+        for status in refusals(route, operation)
+    }
     return {str(status): response for status, response in sorted((responses | refused).items())}
 
 
-def _refusal(status: int) -> dict[str, Any]:
-    response = _response(status, {"$ref": "#/components/schemas/Error"})
+def _error_shape(route: Route) -> Any:
+    return getattr(route.handler, "error_shape", Error)
+
+
+def _refusal(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
+    response = _response(status, schema)
     if status in RETRIED:
         response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
     return response
 
 
-def _response(status: int, schema: dict[str, Any]) -> dict[str, Any]:
+def _response(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"description": REFUSALS.get(status) or HTTPStatus(status).phrase, "content": {JSON: {"schema": schema}}}
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from handlers.docs import DocsHandler
 from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
+from handlers.openai.base import UnknownHandler
 from handlers.operations import Plain, Route
 from handlers.page import AssetHandler, PageHandler
 from handlers.socket import SocketHandler
 from handlers.tables.agent import COSTS, FILES, JOBS, MEMORY, NEWS
 from handlers.tables.conversation import APPROVALS, CHAT, SESSIONS
 from handlers.tables.gateway import GATEWAY, INSTANCES, SIGN_IN
+from handlers.tables.openai import OPENAI
 from handlers.tables.settings import SETTINGS, SKILLS, SPENDING, USERS, VAULT
 
 ID = r"([^/]{1,200})"
@@ -34,11 +36,13 @@ API: dict[str, tuple[Route, ...]] = {
     "Spending": SPENDING,
     "Vault": VAULT,
     "Instances": INSTANCES,
+    "OpenAI": OPENAI,
 }
 
 PLAIN = (
     Plain(rf"/i/{ID}/ws", InstanceSocketHandler, "admin", "an instance's own socket"),
     Plain(rf"/i/{ID}((?:/.*)?)", InstanceProxyHandler, "admin", "an instance's own gateway"),
+    Plain(r"/v1(?:/.*)?", UnknownHandler, "anyone", "what of OpenAI's protocol is not here"),
     Plain(r"/ws", SocketHandler, "user", "described by /api/asyncapi.json"),
     Plain(r"/docs(?:/(.*))?", DocsHandler, "anyone", "the documentation"),
     Plain(r"/", PageHandler, "anyone", "the browser UI"),

@@ -15,6 +15,7 @@ from starpod.agent.service import Agent
 from starpod.auth.limits import FailedAttempts, SlidingWindow
 from starpod.auth.service import Auth
 from starpod.auth.types import Actor
+from starpod.channels.openai.service import OpenAIChannel
 from starpod.channels.telegram.service import Telegram
 from starpod.clock import Clock, SystemClock
 from starpod.config.loader import Frontend, LoadedConfig, load_frontend
@@ -81,6 +82,7 @@ class AppState:
     outbox: Outbox
     instances: Instances
     telegram: Telegram
+    openai: OpenAIChannel
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -257,6 +259,7 @@ async def open_state(
     limiter = SlidingWindow(settings.rate_limit_requests, settings.rate_limit_window_secs, clock)
     notifications = Notifications(database, clock, events, tasks)
     outbox = Outbox(database, clock, notifications.tell_of_channel)
+    sessions = Sessions(database)
     state = AppState(
         paths=paths,
         database=database,
@@ -268,7 +271,7 @@ async def open_state(
         rate_limiter=limiter,
         failed_attempts=FailedAttempts(settings.failed_attempts, settings.failed_attempts_window_secs, clock),
         agent=agent,
-        sessions=Sessions(database),
+        sessions=sessions,
         frames=Frames(agent.internet, clock),
         vault=vault,
         costs=CostReports(database, clock, lambda: watcher.config),
@@ -308,6 +311,7 @@ async def open_state(
             limiter=limiter,
             outbox=outbox,
         ),
+        openai=OpenAIChannel(agent, sessions, lambda: watcher.config),
         tasks=tasks,
         lock=lock,
     )

@@ -4,37 +4,59 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from starpod.agent import provider_clients, provider_errors
 from starpod.agent.models import Models
 from starpod.config.schema import Config
-from starpod.errors import InvalidInput, Upstream
+from starpod.errors import InvalidInput, NotFound, Upstream
+from starpod.usage.budgets import Budgets
 
 if TYPE_CHECKING:
     import httpx2
-    from pydantic_ai.embeddings import EmbeddingModel
+    from pydantic_ai.embeddings import EmbeddingModel, EmbeddingResult, EmbeddingSettings
 
     from starpod.agent.provider_http import ClientSettings
 
 ELSEWHERE = frozenset({"anthropic", "bedrock", "vertex", "gemini", "offline", "deepseek"})
 
 
-Booked = Callable[[str, str, int], Awaitable[None]]
-"""Takes provider, model and input tokens of a call."""
+Booked = Callable[[str, str, int, str | None], Awaitable[None]]
+"""Takes provider, model and input tokens of a call, and the user whose call it was (None: the gateway's own)."""
 
 
-async def _nobody(provider: str, model: str, tokens: int) -> None:
+async def _nobody(provider: str, model: str, tokens: int, user_id: str | None) -> None:
     """What was used is not booked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedded:
+    """A vector for each text, in order, and what that used."""
+
+    model: str
+    vectors: Sequence[Sequence[float]]
+    tokens: int
+    cost_usd: float
 
 
 class Embedders:
     """The embedder that the settings name now."""
 
-    def __init__(self, models: Models, config: Callable[[], Config], book: Booked) -> None:
+    def __init__(
+        self,
+        models: Models,
+        config: Callable[[], Config],
+        book: Booked,
+        price: Callable[[str, str, int], float],
+        budgets: Budgets | None,
+    ) -> None:
+        """`price` tells what that many tokens of a provider's model cost."""
         self._models = models
         self._config = config
         self._book = book
+        self._price = price
+        self._budgets = budgets
         self._known: ProviderEmbedder | None = None
 
     def current(self) -> ProviderEmbedder | None:
@@ -45,6 +67,32 @@ class Embedders:
         elif self._known is None or self._known.model != memory.embedding_model:
             self._known = ProviderEmbedder(self._models, memory.embedding_model, self._book)
         return self._known
+
+    async def embed(
+        self, model: str | None, texts: Sequence[str], user_id: str, *, dimensions: int | None = None
+    ) -> Embedded:
+        """Embed texts for a person, at their cost; `model` may only name the one of the settings (None: that one).
+
+        Raises NotFound when none is set or another one is named, BudgetExceeded, and what `ProviderEmbedder.documents` does.
+        """
+        spec = self._config().memory.embedding_model
+        if spec is None:
+            raise NotFound("No model for embeddings is set: name one by embedding_model under [memory] in agent.toml")
+        if model not in (None, spec):
+            raise NotFound(f"The model for embeddings is {spec}, not {model}")
+        embedder = ProviderEmbedder(self._models, spec, self._book)
+        provider, _, name = spec.partition("/")
+        hold = None
+        if self._budgets is not None:
+            most = sum(len(text) for text in texts) // 4 + len(texts)
+            hold = await self._budgets.reserve(user_id, None, self._price(provider, name, most))
+        try:
+            result = await embedder.result(texts, "document", user_id=user_id, dimensions=dimensions)
+        finally:
+            if self._budgets is not None and hold is not None:
+                self._budgets.release(hold)
+        tokens = result.usage.input_tokens
+        return Embedded(spec, result.embeddings, tokens, self._price(provider, name, tokens))
 
 
 class ProviderEmbedder:
@@ -69,24 +117,34 @@ class ProviderEmbedder:
 
     async def documents(self, texts: Sequence[str]) -> Sequence[Sequence[float]]:
         """A vector for each text. Raises Upstream when the provider fails, InvalidInput when it lacks its key or is switched off."""
-        return await self._embed(texts, "document")
+        return (await self.result(texts, "document")).embeddings
 
     async def question(self, text: str) -> Sequence[float]:
         """The vector of a search. Raises what `documents` does."""
-        return (await self._embed([text], "query"))[0]
+        return (await self.result([text], "query")).embeddings[0]
 
-    async def _embed(self, texts: Sequence[str], kind: Literal["document", "query"]) -> Sequence[Sequence[float]]:
+    async def result(
+        self,
+        texts: Sequence[str],
+        kind: Literal["document", "query"],
+        *,
+        user_id: str | None = None,
+        dimensions: int | None = None,
+    ) -> EmbeddingResult:
+        """Vectors and what they used, which is booked. Raises what `documents` does."""
         settings, http = self._models.client(self._provider)
         if not self._imported:
             await asyncio.to_thread(provider_clients.import_sdk, self._provider)
             await asyncio.to_thread(_import)
             self._imported = True
         try:
-            result = await _model(settings, self._name, http).embed(list(texts), input_type=kind)
+            asked: EmbeddingSettings = {} if dimensions is None else {"dimensions": dimensions}
+            model = _model(settings, self._name, http)
+            result = await model.embed(list(texts), input_type=kind, settings=asked)
         except Exception as error:
             raise Upstream(provider_errors.explain(error).text) from error
-        await self._book(self._provider, self._name, result.usage.input_tokens)
-        return result.embeddings
+        await self._book(self._provider, self._name, result.usage.input_tokens, user_id)
+        return result
 
 
 def _import() -> None:

@@ -65,6 +65,8 @@ class Prompts:
         zone = turn.config.timezone
         now = self._clock.now().astimezone(ZoneInfo(zone) if zone else None)
         lines = [f"Now: {_spoken(now)} ({zone or now.tzname()}).", f"Session: {turn.session_id}."]
+        if turn.request.instructions:
+            lines.append(f"The program that the person writes with asks this of you:\n{turn.request.instructions}")
         match turn.request.triggered_by:
             case None:
                 pass

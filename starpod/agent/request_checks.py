@@ -16,7 +16,8 @@ def check_request(request: TurnRequest) -> None:
     if not request.text.strip() and not request.files:
         raise InvalidInput("The message is empty", fields={"text": "say something or attach a file"})
     try:
-        request.text.encode()
+        for text in (request.text, request.instructions, *(message.text for message in request.earlier)):
+            text.encode()
     except UnicodeEncodeError as error:
         raise InvalidInput(
             "The message is no valid Unicode", fields={"text": "holds half of a surrogate pair"}

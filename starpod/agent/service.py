@@ -14,6 +14,7 @@ from starpod.agent.aftermath import Aftermath
 from starpod.agent.branches import Branches
 from starpod.agent.compaction import Compactor
 from starpod.agent.costs import Costs, TokenUsage
+from starpod.agent.earlier import earlier_json
 from starpod.agent.embeddings import Embedders
 from starpod.agent.journal import Journal
 from starpod.agent.model_calls import ModelCalls
@@ -105,9 +106,9 @@ class Agent:
         )
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, credentials, registry)
-        self.embedders = Embedders(self.models, config, self._book_embedding)
-        self._journal = Journal(database, self._tasks)
         self._costs = Costs(registry)
+        self.embedders = Embedders(self.models, config, self._book_embedding, self._embedding_price, budgets)
+        self._journal = Journal(database, self._tasks)
         self._written_registry = registry
         self._found: Mapping[str, ModelInfo] = {}
         self.ollama = OllamaModels(config, clock, self._use_found)
@@ -302,15 +303,17 @@ class Agent:
         model = self.models.resolve(request.model).spec
         gap = gap_of(config, request.key.channel)
         text, skill = await self._expanded(request.text)
+        now, shows_images = self._clock.now(), self.models.supports_vision(request.model)
+        earlier: tuple[str, ...] = ()
+        if request.earlier:
+            earlier = await asyncio.to_thread(earlier_json, request.earlier, now, shows_images=shows_images)
         if not request.files:
-            return Prepared(config, history.user_json(text, self._clock.now()), model, (), gap, skill)
+            return Prepared(config, history.user_json(text, now), model, (), gap, skill, earlier)
         home = self.home_of(request.key.user_id, is_admin=request.is_admin)
-        saved_as = await asyncio.to_thread(attachments.save, request.files, home, self._clock.now())
+        saved_as = await asyncio.to_thread(attachments.save, request.files, home, now)
         names = await asyncio.to_thread(attachments.recent, home)
-        user_json = await asyncio.to_thread(
-            _with_files, request, text, saved_as, names, shows_images=self.models.supports_vision(request.model)
-        )
-        return Prepared(config, user_json, model, saved_as, gap, skill)
+        user_json = await asyncio.to_thread(_with_files, request, text, saved_as, names, shows_images=shows_images)
+        return Prepared(config, user_json, model, saved_as, gap, skill, earlier)
 
     async def _prepare_again(self, request: TurnRequest) -> tuple[Prepared, str]:
         """As `_prepare`, for a message that may have files already: also the text for the model, for the caller to put in its place."""
@@ -377,9 +380,12 @@ class Agent:
         """Book a model call that belongs to no turn."""
         await self.database.run(store.add_usage, None, None, usage, 0, self._clock.now(), user_id)
 
-    async def _book_embedding(self, provider: str, model: str, tokens: int) -> None:
-        cost = self._costs.price(provider, model, TokenUsage(tokens))
-        await self._book(UsageRow(tokens, 0, 0, 0, cost, False, "embedding", provider, model))
+    async def _book_embedding(self, provider: str, model: str, tokens: int, user_id: str | None) -> None:
+        cost = self._embedding_price(provider, model, tokens)
+        await self._book(UsageRow(tokens, 0, 0, 0, cost, False, "embedding", provider, model), user_id)
+
+    def _embedding_price(self, provider: str, model: str, tokens: int) -> float:
+        return self._costs.price(provider, model, TokenUsage(tokens))
 
     async def _catalog(self, turn: Turn) -> str:
         """The skills for a turn's prompt, without the one that its message carries whole."""

@@ -59,9 +59,11 @@ def accept(
     queue_limit: int,
     gap: timedelta | None,
     now: datetime,
+    earlier: Sequence[str] = (),
 ) -> Accepted:
     """Store a message: as a follow-up of a running turn (`injectable`: session id to turn id), else as a turn of its own.
 
+    `earlier` (model messages as JSON) is what the model is to hear first in a session that this message begins.
     Raises Conflict when `queue_limit` messages of the session already wait.
     """
     user_id = request.key.user_id
@@ -82,6 +84,8 @@ def accept(
         raise Conflict(
             f"{waiting} messages of this session are waiting already. Wait for an answer, or stop the running turn."
         )
+    for message_json in earlier:
+        add_model_message(connection, session_id, None, message_json, now)
     insert_turn(connection, turn_id, session_id, user_id, request, model, is_running=waiting == 0, now=now)
     message_id = sessions.add_message(
         connection, session_id, turn_id, "user", request.text, now, is_pending=waiting > 0
@@ -303,9 +307,9 @@ def add_usage(
 
 
 def add_model_message(
-    connection: peewee.Database, session_id: str, turn_id: str, message_json: str, now: datetime
+    connection: peewee.Database, session_id: str, turn_id: str | None, message_json: str, now: datetime
 ) -> int:
-    """Append to what the model is shown and return the row's id."""
+    """Append to what the model is shown and return the row's id. Without a turn it is what came before the first one."""
     cursor = connection.execute_sql(
         "INSERT INTO model_messages (session_id, turn_id, message, created_at) VALUES (?, ?, ?, ?)",
         (session_id, turn_id, message_json, format_time(now)),

@@ -37,7 +37,7 @@ class _Lane:
 class Prepared:
     """A message that passed every check: its configuration, its form for the model, and the names its files were saved under.
 
-    `skill` names the skill that it called by `/name`.
+    `skill` names the skill that it called by `/name`; `earlier` is what the model is to hear before it.
     """
 
     config: Config
@@ -46,6 +46,7 @@ class Prepared:
     saved_as: tuple[str, ...] = ()
     gap: timedelta | None = None
     skill: str | None = None
+    earlier: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,7 @@ class Turns:
             queue_limit=prepared.config.turns.queue_limit,
             gap=prepared.gap,
             now=self._clock.now(),
+            earlier=prepared.earlier,
         )
         match accepted.kind:
             case "duplicate":

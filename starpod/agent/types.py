@@ -23,8 +23,20 @@ class IncomingFile:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierMessage:
+    """What was said before the first message of a session, as a client that keeps its own history tells it."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    files: tuple[IncomingFile, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class TurnRequest:
-    """One message to the agent. `client_message_id` makes sending it twice harmless."""
+    """One message to the agent. `client_message_id` makes sending it twice harmless.
+
+    `earlier` is for a session that this message begins: the model hears it first. `instructions` are the client's, for this turn only.
+    """
 
     text: str
     key: SessionKey
@@ -34,6 +46,8 @@ class TurnRequest:
     client_message_id: str | None = None
     follow_up: FollowUpMode | None = None
     triggered_by: str | None = None
+    earlier: tuple[EarlierMessage, ...] = ()
+    instructions: str = ""
 
 
 @dataclass(frozen=True, slots=True)

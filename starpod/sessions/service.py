@@ -47,6 +47,10 @@ class Sessions:
             raise NotFound(f"Session {session_id!r} not found")
         return session
 
+    async def find_by_turn(self, viewer: Viewer, turn_id: str) -> Session | None:
+        """The session of a turn; None when the turn is unknown or the session somebody else's."""
+        return await self._database.read(store.find_by_turn, turn_id, viewer.owner_ids)
+
     async def messages(
         self, viewer: Viewer, session_id: str, *, limit: int | None = None, before: int | None = None
     ) -> list[Message]:

@@ -58,6 +58,12 @@ def find_session(connection: peewee.Database, session_id: str, owner_ids: tuple[
     return _session(row)
 
 
+def find_by_turn(connection: peewee.Database, turn_id: str, owner_ids: tuple[str, ...] | None) -> Session | None:
+    """The session of a turn, or None as `find_session`."""
+    row = connection.execute_sql("SELECT session_id FROM turns WHERE id = ?", (turn_id,)).fetchone()
+    return None if row is None else find_session(connection, row[0], owner_ids)
+
+
 def list_messages(
     connection: peewee.Database, session_id: str, limit: int | None = None, before: int | None = None
 ) -> list[Message]:

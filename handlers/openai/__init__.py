@@ -1,0 +1,1 @@
+"""`/v1`: the gateway for programs that speak OpenAI's protocol."""

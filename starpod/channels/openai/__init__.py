@@ -1,0 +1,1 @@
+"""Programs that speak OpenAI's protocol talk to the agent."""
