@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-_STOP_WORDS = """a about above after again all also am an and any are as at be because been before being below between both but by can
-could did do does doing don down during each ever few for from further get got had has have having he her here hers
-him his how i if in into is it its itself just let ll m may me might more most much must my myself no nor not now of
-off on once only or other our ours out over own please re s same shall she should so some such t than that the their
-theirs them then there these they this those through to too under until up us ve very was we were what when where
-which while who whom whose why will with would you your yours yourself tell show find know remember recall said say
-der die das den dem des ein eine einen einem einer und oder ist war sind hat habe haben wir ich du er sie es mit von
-zu zum zur im auf für wie wann wo wer warum le la les un une des du de et ou est était sont a ont nous je tu il elle
-avec pour dans sur que qui quand où el los las una unos y o es era son ha han con para por en cuando donde quien il lo
-gli che è sono ho hai di da"""
+import re
+
+from starpod.memory.concepts import KINDS, SAME
+from starpod.memory.scripts import fold
+
+_STOP_WORDS = """
+a about above after again all also am an and any are as at be because been before being below between both but by can could did do does
+doing don down during each ever few for from further get got had has have having he her here hers him his how i if in into is it its
+itself just let ll m may me might more most much must my myself no nor not now of off on once only or other our ours out over own please
+re s same shall she should so some such t than that the their theirs them then there these they this those through to too under until up
+us ve very was we were what when where which while who whom whose why will with would you your yours yourself tell show find know
+remember recall said say happen happens happened please anything something der das den dem des ein eine einen einem einer und oder ist
+sind habe haben wir ich du er sie es mit von zu zum zur im auf für wie wann wo wer warum le la les un une des du de et ou est était sont
+a ont nous je tu il elle avec dans sur que qui quand où el los las una unos y o es era ha han con para por en cuando donde quien il lo
+gli che è sono ho hai di da wohin woher welche welcher welches mein meine meinen dein deine sein ihr ihre uns unser unsere nicht kein
+keine noch schon nur aber doch bei nach vor seit gibt wurde wurden wird kann soll viel viele passiert cette ces mon ma mes ton ta notre
+nos votre vos leur leurs pas ne aux sont été fait combien comment pourquoi quel quelle quels quelles avez avons ai s qu c l d n j est-ce
+que cómo cuánto cuántos cuánta cuántas cuál cuáles mi tu su sus nos lo al ya está fue qué quién dónde cuándo pasó и в на с по к у о от
+до за из что как где когда кто я мы он она они это был была было были не для сколько почему какой какая في من على إلى عن ما ماذا متى أين
+كم هل هو هي كان مع"""  # noqa: RUF001
 
 _IRREGULAR = """be been was were is are am; begin began begun; bite bit bitten; break broke broken; bring brought; build built;
 buy bought; catch caught; choose chose chosen; come came; cost costs; cut cutting; do did done; draw drew drawn; drink drank drunk;
@@ -25,34 +35,9 @@ teach taught; tear tore torn; tell told; think thought; throw threw thrown; unde
 win won; write wrote written; child children; man men; woman women; person people; foot feet; tooth teeth; mouse mice; goose geese;
 life lives; wife wives; knife knives; half halves; shelf shelves; leaf leaves; good better best; bad worse worst"""
 
-_RELATED = """doctor physician gp medic; dentist dental tooth teeth; hospital clinic; medicine medication drug pill tablet prescription;
-ill sick unwell illness; car vehicle auto automobile; bike bicycle cycling; plane flight fly airline; train rail railway;
-trip journey travel vacation holiday; hotel accommodation hostel airbnb; house home flat apartment; rent lease tenant landlord;
-buy purchase order bought; price cost pay charge fee bill invoice paid expensive amount; money cash budget euro dollar;
-salary wage pay income; job work employer position; boss manager supervisor; colleague coworker teammate; meeting appointment call;
-phone mobile cell smartphone telephone; computer laptop notebook pc; password passcode pin login credential; wifi wlan internet network;
-kid child son daughter; baby infant newborn; wife husband spouse partner; mother mum mom; father dad papa; parents mother father;
-grandma grandmother nana; grandpa grandfather; sibling brother sister; friend buddy mate; birthday born birth; wedding marry marriage;
-gift present; party celebration; food meal dish eat; dinner supper; lunch midday; breakfast morning; restaurant bistro cafe diner;
-recipe cook bake cooking; vegetarian vegan meat; allergy allergic intolerant; coffee espresso; wine beer drink; dog puppy pet;
-cat kitten pet; vet veterinarian; plumber plumbing pipe leak; boiler heating heater furnace; electrician electric wiring power;
-repair fix mend broken; broken defect fault faulty; garden yard lawn; plant flower seed; key keys lock; school class teacher;
-exam test quiz; university college campus; course class lesson training; book novel read author; film movie cinema; song music band;
-exercise workout gym training; run jog running race marathon; swim pool swimming; weight kilo kg; doctor appointment checkup;
-insurance policy insurer; tax taxes refund; bank account; contract agreement; deadline due; start begin launch; end finish complete;
-cancel cancelled call off; move relocate moving; address street; parcel package delivery shipment; letter mail post; error bug crash;
-server host machine; deploy release rollout; database db postgres; code program software; decide decision choose chose agree;
-plan schedule planned; problem issue trouble; idea suggestion proposal; like love favourite favorite prefer; hate dislike; fear afraid;
-tired exhausted sleep; happy glad pleased; angry upset annoyed; fast quick speed; big large; small little tiny; old age; near close;
-colour color; centre center; theatre theater; neighbour neighbor; organise organize; programme program; mum mother; luggage suitcase bag;
-umbrella rain; snow ice; hot heat warm; cold flu; shoes boots sneakers; clothes jacket coat shirt; glasses optician eye; hair haircut barber
-hairdresser; passport visa id; license licence permit; garage mechanic workshop; tyre tire wheel; petrol gas fuel; bus tram; ticket booking
-reservation reserve book; seat place; guest visitor visit; neighbour next door; washing laundry washer; fridge refrigerator freezer;
-oven stove cooker; sofa couch; tv television; photo picture image camera; lost missing misplaced; stolen theft; hurt pain ache injury"""
-
 
 def _groups(text: str) -> list[list[str]]:
-    return [group.split() for group in text.split(";")]
+    return [group.split() for group in re.split(r";|\n\n", text)]
 
 
 def _table(text: str) -> dict[str, tuple[str, ...]]:
@@ -63,8 +48,21 @@ def _table(text: str) -> dict[str, tuple[str, ...]]:
     return {word: tuple(others) for word, others in table.items()}
 
 
-STOP_WORDS = frozenset(_STOP_WORDS.split())
+def _kinds(text: str) -> dict[str, tuple[str, ...]]:
+    table: dict[str, dict[str, None]] = {}
+    for line in text.strip().split("\n"):
+        general, special = (part.split() for part in line.split(":"))
+        for one in general:
+            table.setdefault(one, {}).update(dict.fromkeys(special))
+            for other in special:
+                table.setdefault(other, {})[one] = None
+    return {word: tuple(others) for word, others in table.items()}
+
+
+STOP_WORDS = frozenset(map(fold, _STOP_WORDS.split()))
 IRREGULAR = _table(_IRREGULAR)
 """Other forms of the same word."""
-RELATED = _table(_RELATED)
+SYNONYMS = _table(SAME)
 """Words that people use for the same thing."""
+KINDS_OF = _kinds(KINDS)
+"""The kinds of a thing, and what a thing is a kind of."""

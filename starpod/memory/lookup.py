@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
+from typing import Literal
 
 from starpod.memory import scripts, store
-from starpod.memory.lexicon import IRREGULAR, RELATED
+from starpod.memory.lexicon import IRREGULAR, KINDS_OF, SYNONYMS
 from starpod.memory.query import Question, Word
 from starpod.memory.stems_store import STEMS
 from starpod.memory.types import Candidate, Filters, Scope, Slot, Sought, Variant
@@ -19,7 +21,18 @@ SCORED_ROWS = 8_000
 """Chunks that one scored expression may match, by the frequencies of its terms."""
 PER_LIST = 60
 MOST_CANDIDATES = 150
-_STEM_WEIGHT = {"same": 1.0, "form": 0.95, "prefix": 0.8, "akin": 0.55, "related": 0.4, "typo": 0.7}
+_TIME_SHARE = 0.3
+"""Of the weight of words that name a day: what happened in March need not say so."""
+_STEM_WEIGHT = {
+    "same": 1.0,
+    "form": 0.95,
+    "prefix": 0.8,
+    "akin": 0.55,
+    "related": 0.6,
+    "kind": 0.5,
+    "typo": 0.7,
+    "part": 0.5,
+}
 
 
 def look_up(
@@ -28,7 +41,7 @@ def look_up(
     """What was sought and what may answer it, in no useful order. For a reader thread."""
     spans = store.ranges(connection, scopes)
     total = max(1, store.chunk_count(connection)) if spans else 1
-    sought = Sought(tuple(_slots(connection, question, total)), question.phrases, question.days)
+    sought = Sought(tuple(_slots(connection, question, total)), question.phrases, question.days, question.vague_days)
     numbers: dict[int, None] = {}
     for span in spans:
         for found in _lists(connection, sought, span, filters, total):
@@ -37,22 +50,56 @@ def look_up(
 
 
 def _slots(connection: store.Connection, question: Question, total: int) -> Iterator[Slot]:
-    for word in question.words:
-        yield _word_slot(connection, word, total)
+    for place, word in enumerate(question.words):
+        beside = question.words[max(0, place - 1) : place], question.words[place + 1 : place + 2]
+        yield _word_slot(connection, word, total, _compounds(word, *beside))
     for gram in question.grams:
         token = scripts.gram_token(gram)
         frequency = store.frequencies(connection, [token]).get(token, 0)
         yield Slot(gram, (Variant(token, 1.0),), _rarity(frequency, total), frequency, is_gram=True)
 
 
-def _word_slot(connection: store.Connection, word: Word, total: int) -> Slot:
+def _compounds(word: Word, before: Sequence[Word], after: Sequence[Word]) -> list[str]:
+    """The word written together with its neighbours (dish washer, lady birds)."""
+    if not word.is_content:
+        return []
+    neighbours = [other.text + word.text for other in before] + [word.text + other.text for other in after]
+    return [each for each in neighbours if len(each) >= 7 and not any(letter.isdigit() for letter in each)]
+
+
+def _spellings(word: str) -> Iterator[str]:
+    """How else the same word is written: accents typed as letters (ae, ss), articles that Arabic joins to a noun."""
+    for typed, folded in (("ae", "a"), ("oe", "o"), ("ue", "u"), ("ss", "s")):
+        if typed in word:
+            yield word.replace(typed, folded)
+    if "\u0621" <= word[:1] <= "\u064a":
+        yield f"ال{word}"
+        for article in ("وال", "بال", "لل", "ال"):
+            if word.startswith(article) and len(word) > len(article) + 1:
+                yield word.removeprefix(article)
+
+
+@cache
+def _by_stem(relation: Literal["related", "kind"]) -> dict[str, dict[str, None]]:
+    """The stems related to a stem, whatever form of the words the lexicon has."""
+    found: dict[str, dict[str, None]] = {}
+    for word, others in (SYNONYMS if relation == "related" else KINDS_OF).items():
+        found.setdefault(STEMS.of(word), {}).update(dict.fromkeys(map(STEMS.of, others)))
+    return found
+
+
+def _word_slot(connection: store.Connection, word: Word, total: int, compounds: Sequence[str]) -> Slot:
     stem = STEMS.of(word.text)
     weights = {stem: _STEM_WEIGHT["same"]}
     if word.is_content:
+        for form in (*_spellings(word.text), *compounds):
+            weights.setdefault(STEMS.of(form), _STEM_WEIGHT["form"])
         for form in IRREGULAR.get(word.text, ()):
             weights.setdefault(STEMS.of(form), _STEM_WEIGHT["form"])
-        for other in RELATED.get(word.text, ()) or RELATED.get(stem, ()):
-            weights.setdefault(STEMS.of(other), _STEM_WEIGHT["related"])
+        for other in _by_stem("related").get(stem, ()):
+            weights.setdefault(other, _STEM_WEIGHT["related"])
+        for other in _by_stem("kind").get(stem, ()):
+            weights.setdefault(other, _STEM_WEIGHT["kind"])
     known = store.frequencies(connection, list(weights))
     if word.is_prefix:
         for other, frequency in store.stems_from(connection, word.text, 12):
@@ -66,14 +113,18 @@ def _word_slot(connection: store.Connection, word: Word, total: int) -> Slot:
     # What the word itself has decides how rare it is: a related word must not make it common.
     own = [known[each.stem] for each in variants if each.weight >= 0.9]
     frequency = sum(own) or max((known[each.stem] for each in variants), default=0)
-    rarity = _rarity(frequency, total) * (1.0 if word.is_content else 0.08)
-    return Slot(word.text, tuple(variants), rarity, frequency, word.is_content)
+    rarity = _rarity(frequency, total) * (_TIME_SHARE if word.is_time else 1.0 if word.is_content else 0.08)
+    variants.sort(key=lambda each: (-each.weight, known[each.stem]))
+    costs = tuple(known[each.stem] for each in variants)
+    return Slot(word.text, tuple(variants), rarity, frequency, word.is_content, is_time=word.is_time, costs=costs)
 
 
 def _akin(connection: store.Connection, word: str, stem: str, *, has_own: bool) -> Iterator[tuple[str, int, float]]:
     """Stems of the same family (allergic, allergy), and, for a word that nobody wrote, what it may have been meant to be."""
     if word.isdigit():
         return
+    if not has_own:
+        yield from _parts(connection, word)
     if len(stem) >= 5:
         base = stem[:-1] if len(stem) > 5 else stem
         for other, frequency in store.stems_from(connection, base, 8):
@@ -94,6 +145,16 @@ def _akin(connection: store.Connection, word: str, stem: str, *, has_own: bool) 
         ]
         for distance, other, frequency in sorted(near, key=lambda each: (each[0], -each[2]))[:4]:
             yield other, frequency, _STEM_WEIGHT["typo"] / distance
+
+
+def _parts(connection: store.Connection, word: str) -> Iterator[tuple[str, int, float]]:
+    """The two words that an unknown one is made of: dishwasher, which the texts write apart."""
+    for cut in range(3, len(word) - 2):
+        stems = [STEMS.of(word[:cut]), STEMS.of(word[cut:])]
+        known = store.frequencies(connection, stems)
+        if len(word) >= 7 and len(known) == 2:
+            for stem in stems:
+                yield stem, known[stem], _STEM_WEIGHT["part"]
 
 
 def _spelled_like(connection: store.Connection, stem: str) -> list[tuple[str, int]]:
@@ -132,8 +193,8 @@ def _lists(
 ) -> Iterator[list[int]]:
     """Several short lists of numbers; what answers best is in at least one of them."""
     slots = sorted((slot for slot in sought.slots if slot.variants), key=lambda slot: slot.frequency)
-    content = [slot for slot in slots if slot.is_content and not slot.is_gram] or (
-        [] if any(slot.is_gram for slot in slots) else slots
+    content = [slot for slot in slots if slot.is_wanted] or (
+        [] if sought.days or any(slot.is_gram for slot in slots) else slots
     )
     grams = [slot for slot in slots if slot.is_gram]
     for phrase in sought.phrases:
@@ -144,7 +205,7 @@ def _lists(
     if rare:
         expression = _either(variant for variant in rare)
         yield store.matching(connection, expression, span, filters, PER_LIST, ranked=True)
-    elif slots:
+    elif slots and not sought.days:
         yield store.matching(connection, _either(_own(slots[0])), span, filters, PER_LIST, ranked=False)
     for days in sought.days:
         if rare:
@@ -177,25 +238,21 @@ def _own(slot: Slot) -> list[Variant]:
 
 
 def _affordable(slots: Sequence[Slot]) -> list[Variant]:
-    """The variants of the rarest slots, as many as may be scored."""
+    """Of the rarest slots as many variants as may be scored, those that stand best for their word first."""
     found: list[Variant] = []
     left = SCORED_ROWS
     for slot in slots:
-        cost = slot.frequency * max(1, len(slot.variants) // 2)
-        if cost > left:
-            own = _own(slot)
-            if slot.frequency > left:
-                break
-            found += own
-            left -= slot.frequency
-        else:
-            found += slot.variants
-            left -= cost
+        if slot.frequency > left:
+            break
+        for variant, cost in zip(slot.variants, slot.costs or [slot.frequency], strict=False):
+            if cost <= left:
+                found.append(variant)
+                left -= cost
     return found
 
 
 def _either(variants: Iterable[Variant]) -> str:
-    return " OR ".join(dict.fromkeys(f'"{_bare(variant.stem)}"' for variant in variants)) or '""'
+    return " OR ".join(dict.fromkeys(f'"{_bare(STEMS.word_for(variant.stem))}"' for variant in variants)) or '""'
 
 
 def _bare(text: str) -> str:

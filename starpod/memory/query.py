@@ -8,7 +8,7 @@ from datetime import date
 import regex
 
 from starpod.memory import scripts
-from starpod.memory.dates import days_named
+from starpod.memory.dates import times_named
 from starpod.memory.lexicon import STOP_WORDS
 
 MAX_QUERY_CHARS = 2_000
@@ -25,22 +25,28 @@ class Word:
     text: str
     is_prefix: bool = False
     is_content: bool = True
+    is_time: bool = False
+    """It names a day, so that answers need not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a text asks for; `grams` are the pieces of its parts in scripts without spaces."""
+    """What a text asks for; `grams` are the pieces of its parts in scripts without spaces.
+
+    Answers should be of `days`; those of `vague_days` are only a little better than others.
+    """
 
     text: str
     words: tuple[Word, ...]
     grams: tuple[str, ...]
     phrases: tuple[str, ...]
     days: tuple[tuple[str, str], ...]
+    vague_days: tuple[tuple[str, str], ...]
 
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to look for."""
-        return not (self.words or self.grams)
+        return not (self.words or self.grams or self.days)
 
 
 def parse(text: str, today: date) -> Question:
@@ -50,14 +56,26 @@ def parse(text: str, today: date) -> Question:
     phrases = tuple(
         phrase for found in _PHRASE.findall(folded) if len(scripts.WORD.findall(phrase := " ".join(found.split()))) > 1
     )[:4]
+    times = times_named(text, today)
+    exact = [(time.start, time.end) for time in times if time.is_exact]
     seen: dict[str, Word] = {}
     for match in _TERM.finditer(scripts.without_runs(folded)):
         word = regex.sub(r"['\u2019].*", "", match[1])
         is_content = word not in STOP_WORDS and (len(word) > 1 or word.isdigit())
-        seen.setdefault(word, Word(word, bool(match[2]), is_content))
+        is_time = any(start <= match.start() < end for start, end in exact)
+        seen.setdefault(word, Word(word, bool(match[2]), is_content, is_time))
     kept = sorted(seen.values(), key=lambda word: not word.is_content)[:MAX_WORDS]
-    if not any(word.is_content for word in kept) and not scripts.runs(folded):
-        kept = [Word(word.text, word.is_prefix) for word in kept]
-    pieces = dict.fromkeys(gram for run in scripts.runs(folded) for gram in scripts.grams(run))
+    runs = scripts.runs(_blanked(folded, exact))
+    if not any(word.is_content for word in kept) and not runs:
+        kept = [Word(word.text, word.is_prefix, is_time=word.is_time) for word in kept]
+    pieces = dict.fromkeys(gram for run in runs for gram in scripts.grams(run))
     ordered = [word for word in seen.values() if word in kept] or kept
-    return Question(text, tuple(ordered), tuple(pieces)[:MAX_GRAMS], phrases, tuple(days_named(text, today)))
+    days = dict.fromkeys((time.first, time.last) for time in times if time.is_exact)
+    vague = dict.fromkeys((time.first, time.last) for time in times if not time.is_exact)
+    return Question(text, tuple(ordered), tuple(pieces)[:MAX_GRAMS], phrases, tuple(days), tuple(vague))
+
+
+def _blanked(text: str, spans: list[tuple[int, int]]) -> str:
+    for start, end in spans:
+        text = text[:start] + " " * (end - start) + text[end:]
+    return text

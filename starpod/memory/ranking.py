@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+import regex
+
 from starpod.memory import scripts
 from starpod.memory.types import Candidate, Slot, Sought
 
@@ -15,7 +17,9 @@ DAILY = re.compile(r"(?:.*/)?memory/(\d{4}-\d\d-\d\d)\.md")
 OTHER_DECAY = 0.8
 AGE_SHARE = 0.25
 """How much of the score age can take: an exact old answer must not fall behind a vague new one."""
-WINDOW_CHARS = 240
+VAGUE_GAIN = 1.25
+"""For a time that a question only hints at."""
+WINDOW_CHARS = 180
 MEAN_CHARS = 1_200
 
 
@@ -70,6 +74,7 @@ class Scale:
             if slot.is_content and not slot.is_gram:
                 for variant in slot.variants:
                     self._by_stem.setdefault(variant.stem, []).append((place, variant.weight))
+        self._day_points = _day_points(sought.days)
         self._pattern = _beginnings(self._by_stem)
         self._total = sum(slot.rarity for slot in self._slots if slot.is_content) or 1.0
         self._found: dict[str, list[tuple[int, float]]] = {}
@@ -96,17 +101,19 @@ class Scale:
         folded = scripts.fold(candidate.text)
         matches = self._matches(folded)
         around = self._matches(scripts.fold(candidate.context))
-        in_days = self._in_days(candidate.date)
+        in_days = _is_in(candidate.date, self._sought.days)
         if not matches and not around and not in_days:
             return Weighed(candidate, 0.0, ())
         points = self._points(matches, around, len(folded))
         if any(phrase in " ".join(folded.split()) for phrase in self._sought.phrases):
             points += 1.0
         if self._sought.days:
-            points = points * 1.5 + 0.25 if in_days else points * (0.55 if candidate.date else 0.8)
+            points = points * 1.5 + self._day_points if in_days else points * (0.55 if candidate.date else 0.7)
         else:
             age = decay(candidate, self._today, self._half_life_days)
             points *= 1 - AGE_SHARE + AGE_SHARE * age
+        if _is_in(candidate.date, self._sought.vague_days):
+            points *= VAGUE_GAIN
         return Weighed(candidate, points, tuple(matches))
 
     def _points(self, matches: Sequence[Match], around: Sequence[Match], length: int) -> float:
@@ -124,7 +131,7 @@ class Scale:
             self._slots[place].rarity * best[place] * count / (count + norm) for place, count in often.items()
         )
         near = self._near(matches) / self._total
-        wanted = [place for place, slot in enumerate(self._slots) if slot.is_content and not slot.is_gram]
+        wanted = [place for place, slot in enumerate(self._slots) if slot.is_wanted]
         whole = bool(wanted) and all(best.get(place, 0.0) >= 0.5 for place in wanted)
         return 0.45 * covered + 0.35 * near + 0.4 * frequent / self._total + (0.25 if whole else 0.0)
 
@@ -168,8 +175,15 @@ class Scale:
             known = self._found[word] = self._by_stem.get(self._stem(word), [])
         return known
 
-    def _in_days(self, day: str) -> bool:
-        return bool(day) and any(first <= day <= last for first, last in self._sought.days)
+
+def _day_points(days: Sequence[tuple[str, str]]) -> float:
+    """What it is worth to be of the days that were asked for: the fewer they are, the more."""
+    length = min(((date.fromisoformat(last) - date.fromisoformat(first)).days for first, last in days), default=0)
+    return 0.8 if length < 4 else 0.5 if length < 14 else 0.35 if length < 40 else 0.15
+
+
+def _is_in(day: str, days: Sequence[tuple[str, str]]) -> bool:
+    return bool(day) and any(first <= day <= last for first, last in days)
 
 
 def varied(weighed: Sequence[Weighed], limit: int, mmr_lambda: float) -> list[Weighed]:
@@ -201,12 +215,24 @@ def _likeness(one: Weighed, other: Weighed, bags: Mapping[int, frozenset[str]]) 
     return max(0.0, (shared - 0.25) / 0.75)
 
 
-def _beginnings(stems: Mapping[str, object]) -> re.Pattern[str] | None:
+def _beginnings(stems: Mapping[str, object]) -> re.Pattern[str] | regex.Pattern[str] | None:
     """Finds the words that can have one of these stems: a stemmer changes little but the end of a word (tries, try: tri)."""
     heads = {stem[:-1] if len(stem) >= 4 or stem[-1:] in "iy" else stem for stem in stems} - {""}
     if not heads:
         return None
-    return re.compile(rf"(?<!\w)(?:{'|'.join(sorted(map(re.escape, heads), key=len, reverse=True))})\w*")
+    either = "|".join(sorted(map(re.escape, heads), key=len, reverse=True))
+    if either.isascii():
+        return re.compile(rf"(?<![^\W_])(?:{either})[^\W_]*")
+    # Slower, but it knows that a mark does not end a word, and passes over those that a question leaves out.
+    pointed = sorted((_with_points(head) for head in heads), key=len, reverse=True)
+    either = "|".join(pointed)
+    return regex.compile(rf"(?<![\p{{L}}\p{{N}}\p{{M}}])(?:{either})[\p{{L}}\p{{N}}\p{{M}}]*")
+
+
+def _with_points(head: str) -> str:
+    if not any("\u05d0" <= letter <= "\u06ff" for letter in head):
+        return re.escape(head)
+    return "".join(f"{letter}{scripts.POINTS}*" for letter in head)
 
 
 def snippet(

@@ -10,6 +10,12 @@ import regex
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々〆"
 _RUN = regex.compile(rf"[{_UNSPACED}]+")
 _LONG_WORDED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
+_HALF_WIDTH = regex.compile(r"[\uff65-\uff9f]")
+POINTS = r"[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
+"""Vowel points of Hebrew and Arabic, and the line that only stretches a word."""
+_POINTS = regex.compile(POINTS)
+_LOOKALIKES = dict(zip("ßẞøØđĐłŁæÆœŒıىةې", "ssooddllaaooiيهي", strict=True))  # noqa: RUF001
+"""Letters that no accent makes, but that people type as others."""
 WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+")
 
 
@@ -19,8 +25,8 @@ def runs(text: str) -> list[str]:
 
 
 def without_runs(text: str) -> str:
-    """`text` with those parts left out, so that whole clauses do not become words."""
-    return text if text.isascii() else _RUN.sub(" ", text)
+    """`text` with blanks for those parts, so that whole clauses do not become words."""
+    return text if text.isascii() else _RUN.sub(lambda run: " " * len(run[0]), text)
 
 
 def grams(run: str) -> list[str]:
@@ -54,8 +60,18 @@ def fold(text: str) -> str:
     return "".join(map(_folded, text))
 
 
+def plain(text: str) -> str:
+    """`text` folded and without what is only written for clearness (vowel points); it has other offsets."""
+    return text.lower() if text.isascii() else _POINTS.sub("", fold(unicodedata.normalize("NFC", text)))
+
+
 @lru_cache(maxsize=20_000)
 def _folded(letter: str) -> str:
-    base = unicodedata.normalize("NFKD", letter)[:1] or letter
-    lower = base.lower()
+    if letter in _LOOKALIKES:
+        return _LOOKALIKES[letter]
+    # In scripts without spaces a mark makes another letter (か, が), and syllables would fall apart (한).
+    if _RUN.match(letter) or _HALF_WIDTH.match(letter):
+        base = unicodedata.normalize("NFKC", letter)
+        return base if len(base) == 1 else letter
+    lower = (unicodedata.normalize("NFKD", letter)[:1] or letter).lower()
     return lower if len(lower) == 1 else letter

@@ -6,7 +6,12 @@ import threading
 
 import peewee
 
+from starpod.memory import scripts
+
 KEPT = 100_000
+TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
+"""Marks belong to words: in Hindi and its neighbours they are the vowels."""
+_ENDINGS = ("", "e", "s", "es", "ed", "ing", "y", "ly", "er", "ion")
 
 
 class Stems:
@@ -21,14 +26,18 @@ class Stems:
         """The stem of one folded word; the word itself when it has none."""
         known = self._known.get(word)
         if known is None:
-            known = self.all_of(word, only_first=True).pop(0)
+            known = self.all_of(scripts.plain(word), only_first=True).pop(0)
             if len(self._known) >= KEPT:
                 self._known.clear()
             self._known[word] = known
         return known
 
+    def word_for(self, stem: str) -> str:
+        """A word that has this stem, to ask the index for it: the stemmer is not idempotent (house, hous, hou)."""
+        return next((stem + ending for ending in _ENDINGS if self.of(stem + ending) == stem), stem)
+
     def all_of(self, text: str, *, only_first: bool = False) -> list[str]:
-        """The different stems of a text; with `only_first` the first one, or the text when there is none."""
+        """The different stems of a plain text; with `only_first` the first one, or the text when there is none."""
         with self._lock:
             connection = self._opened()
             connection.execute_sql("INSERT INTO piece (rowid, text) VALUES (1, ?)", (text,))
@@ -43,7 +52,7 @@ class Stems:
         if self._connection is None:
             self._connection = peewee.SqliteDatabase(":memory:", thread_safe=False, check_same_thread=False)
             for statement in (
-                "CREATE VIRTUAL TABLE piece USING fts5(text, tokenize='porter unicode61 remove_diacritics 2')",
+                f'CREATE VIRTUAL TABLE piece USING fts5(text, tokenize="{TOKENIZER}")',
                 "CREATE VIRTUAL TABLE token USING fts5vocab(piece, 'instance')",
                 "CREATE VIRTUAL TABLE vocabulary USING fts5vocab(piece, 'row')",
             ):

@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 import peewee
 
 from starpod.memory import scripts
+from starpod.memory.stems_store import STEMS, TOKENIZER
 from starpod.memory.types import KINDS, Candidate, Chunk, FileState, Filters, Kind, Scope, SessionMessage
 
 Connection: TypeAlias = peewee.Database
 
-SCHEMA = 1
+SCHEMA = 2
 _SPAN = 1 << 32
 _STATEMENTS = (
     "CREATE TABLE owner (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
@@ -30,8 +31,7 @@ _STATEMENTS = (
     "CREATE INDEX chunk_source ON chunk (source_id, id)",
     "CREATE INDEX chunk_date ON chunk (date)",
     "CREATE INDEX chunk_digest ON chunk (digest)",
-    """CREATE VIRTUAL TABLE words USING fts5(
-        text, context, grams, content='', tokenize='porter unicode61 remove_diacritics 2')""",
+    f"CREATE VIRTUAL TABLE words USING fts5(text, context, grams, content='', tokenize=\"{TOKENIZER}\")",
     "CREATE VIRTUAL TABLE vocabulary USING fts5vocab(words, 'row')",
     "CREATE TABLE term (id INTEGER PRIMARY KEY, stem TEXT NOT NULL UNIQUE, frequency INTEGER NOT NULL)",
     "CREATE VIRTUAL TABLE spelling USING fts5(stem, content='', tokenize='trigram', detail='none')",
@@ -366,7 +366,8 @@ def _insert(
 
 def _indexed(text: str, context: str) -> tuple[str, str, str]:
     """What the three columns of a chunk hold."""
-    return scripts.without_runs(text), scripts.without_runs(context), scripts.gram_text(f"{context}\n{text}")
+    words = scripts.plain(scripts.without_runs(text)), scripts.plain(scripts.without_runs(context))
+    return *words, scripts.gram_text(f"{context}\n{text}")
 
 
 def _delete(connection: Connection, numbers: Iterable[int]) -> None:
@@ -387,8 +388,6 @@ def _delete_source(connection: Connection, source_id: int) -> None:
 
 def _learn(connection: Connection, chunk: Chunk) -> None:
     """Count the words of one more chunk. What a deleted chunk held stays counted until the next rebuild: frequencies only guide."""
-    from starpod.memory.stems_store import STEMS
-
     stems = STEMS.all_of(" ".join(_indexed(chunk.text, chunk.context)))
     for stem in stems:
         row = connection.execute_sql(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Kind = Literal["file", "message"]
@@ -133,15 +133,24 @@ class Slot:
     frequency: int
     is_content: bool = True
     is_gram: bool = False
+    is_time: bool = False
+    costs: tuple[int, ...] = ()
+    """How many chunks hold each variant."""
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether an answer should hold this word."""
+        return self.is_content and not self.is_gram and not self.is_time
 
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """A question that was looked up: its slots in order, exact phrases, and the days that it names."""
+    """A question that was looked up: its slots in order, exact phrases, and the days that it names, exactly or vaguely."""
 
     slots: tuple[Slot, ...] = ()
     phrases: tuple[str, ...] = ()
-    days: tuple[tuple[str, str], ...] = field(default=())
+    days: tuple[tuple[str, str], ...] = ()
+    vague_days: tuple[tuple[str, str], ...] = ()
 
 
 class Ranker(Protocol):

@@ -7,6 +7,7 @@ import os
 import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,66 @@ async def test_forgiving_matches(tmp_path: Path) -> None:
         for text in ("锅炉", "東京と寿司", "寿司"):
             assert (await memory.sources(text))[:1] == ["memory/b.md"], text
         assert (await memory.sources("หม้อไอน้ำ"))[:1] == ["memory/c.md"]
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_letters_and_words_written_otherwise(tmp_path: Path) -> None:
+    """Each question has only words that stand otherwise in the text, so that one finds nothing when its rule is missing."""
+    texts = {
+        "новый холодильник": ("Приехал новый холодильник", "Moscow"),
+        "اصلاح": ("كلف إصلاح السيارة كثيرا", "Amman"),
+        "السباك": ("اتصل سباك آخر", "Amman"),
+        "هندي": ("كتاب هِنْدِيّ قديم", "Amman"),
+        "किताब": ("मेरी किताब खो गई", "Delhi"),
+        "Hafenstrasse": ("Wir treffen uns in der Hafenstraße", "Kiel"),
+        "Moeller": ("Frau Möller rief an", "Kiel"),
+        "orsted": ("a book about Ørsted", "Aarhus"),
+        "upgrade": ("then pg_upgrade ran for an hour", "terminal"),
+        "lady birds": ("the ladybirds eat them", "roses"),
+        "wheelbarrow": ("a wheel for the old barrow", "shed"),
+    }
+    async with opened(tmp_path) as memory:
+        for number, (text, title) in enumerate(texts.values()):
+            memory.put(f"memory/{number}.md", f"# {title}\n{text}")
+        await memory.index.refresh()
+        for number, question in enumerate(texts):
+            hits = await memory.find(question)
+            assert hits, question
+            hit = hits[0]
+            assert hit.source == f"users/ann/memory/{number}.md", question
+            assert hit.marks, question
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_words_whose_stem_has_another_stem(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("memory/a.md", "Houses, horses, leases, releases, nurses, databases, expenses and exercises.")
+        await memory.index.refresh()
+        for text in ("house", "horse", "lease", "release", "nurse", "database", "expense", "exercise"):
+            assert await memory.sources(text) == ["memory/a.md"], text
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_words_for_the_same_thing_and_for_its_kind(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        memory.put("memory/a.md", "The hamster ran off again.")
+        memory.put("memory/b.md", "Dr. Haddad looked at it: harmless.")
+        memory.put("memory/c.md", "Burglars were in the cellar.")
+        memory.put("memory/d.md", "Nothing at all, a quiet evening.")
+        await memory.index.refresh()
+        for text, name in (("our pet", "a"), ("the physician", "b"), ("theft in the basement", "c")):
+            assert (await memory.sources(text))[0] == f"memory/{name}.md", text
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_question_that_only_names_a_day_finds_what_is_of_that_day(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        day = memory.index.today() - timedelta(days=1)
+        memory.put(f"memory/{day}.md", "The gecko moved in.")
+        memory.put(f"memory/{day - timedelta(days=40)}.md", "What happened yesterday is written up today.")
+        await memory.index.refresh()
+        for text in ("what happened yesterday", "yesterday", "gestern", "昨日", f"{day:%d.%m.%Y}"):
+            assert (await memory.sources(text))[0] == f"memory/{day}.md", text
 
 
 @pytest.mark.gen_test(timeout=30)
