@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -60,6 +59,9 @@ def proxy_mounts(
     transport: Callable[[str | None], httpx2.AsyncBaseTransport],
 ) -> dict[str, httpx2.AsyncBaseTransport | None]:
     """URL patterns of `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` with the transport for each (None: direct)."""
+    # Like the client's own library not before the first call to a provider.
+    import urllib.request
+
     proxies = urllib.request.getproxies()
     direct = [host.strip() for host in proxies.pop("no", "").split(",") if host.strip()]
     if "*" in direct:

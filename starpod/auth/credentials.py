@@ -23,6 +23,8 @@ CODE_START = "sp_code_"
 MAX_LENGTH = 256
 _GENERATED = re.compile(r"sp_live_[0-9a-f]{40}")
 _PREFIX_LENGTH = 8
+# Fewer than ten different ones among 40 random digits are met once in a million keys.
+LEAST_DIGITS = 10
 
 
 class Hasher(Protocol):
@@ -65,6 +67,11 @@ class Argon2Hasher:
 def is_usable(credential: str) -> bool:
     """Whether it can be a credential at all: 1 to 256 printable ASCII characters. Anything else needs no look-up."""
     return 0 < len(credential) <= MAX_LENGTH and credential.isascii() and credential.isprintable()
+
+
+def is_generated(key: str) -> bool:
+    """Whether the key looks like one that `new_key` made, here or elsewhere; one that a person typed would repeat a few digits."""
+    return _GENERATED.fullmatch(key) is not None and len(set(key.removeprefix(KEY_START))) >= LEAST_DIGITS
 
 
 def digest(credential: str) -> str:

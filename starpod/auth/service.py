@@ -157,7 +157,8 @@ class Auth:
                 "STARPOD_API_KEY is short enough to be guessed; make a longer key in the settings and revoke this one"
             )
         key = chosen or credentials.new_key()
-        key_hash = await self._verifier.hash(key) if chosen else credentials.key_hash(key)
+        is_chosen = not credentials.is_generated(key)
+        key_hash = await self._verifier.hash(key) if is_chosen else credentials.key_hash(key)
         label = "Imported from STARPOD_API_KEY" if chosen else "Auto-generated admin key"
         new = NewKey(credentials.key_prefix(key), key_hash, label)
         made = await self._database.run(store.bootstrap, new, self._clock.now())

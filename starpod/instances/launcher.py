@@ -30,7 +30,7 @@ def main(argv: list[str]) -> None:
         # Of address space a Python process takes a multiple of what it uses; data is what it may really fill.
         _limit(resource.RLIMIT_DATA, memory_mb * 1024 * 1024)
     _limit(resource.RLIMIT_NOFILE, open_files)
-    arguments = ["-m", "starpod.server", "--dir", folder, "--host", "127.0.0.1", "--port", port]
+    arguments = ["-m", "starpod.server", "--dir", folder, "--host", "127.0.0.1", "--port", port, "--small"]
     os.execv(sys.executable, [sys.executable, *arguments])  # noqa: S606
 
 

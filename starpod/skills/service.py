@@ -6,8 +6,8 @@ import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from html import escape
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 from starpod.clock import Clock
 from starpod.config.schema import Config
@@ -107,7 +107,7 @@ class Skills:
         if not offered:
             return ""
         entries = "\n".join(
-            f"<skill>\n<name>{escape(skill.name)}</name>\n<description>{_one_line(skill.description)}</description>\n</skill>"
+            f"<skill>\n<name>{escape(skill.name, quote=False)}</name>\n<description>{_one_line(skill.description)}</description>\n</skill>"
             for skill in offered
         )
         return f"{CATALOG_INTRODUCTION}\n<available_skills>\n{entries}\n</available_skills>"
@@ -136,9 +136,9 @@ class Skills:
         listed = await asyncio.to_thread(folders.resources, skill.folder)
         files = ""
         if listed:
-            names = "\n".join(f"<file>{escape(name)}</file>" for name in listed)
+            names = "\n".join(f"<file>{escape(name, quote=False)}</file>" for name in listed)
             files = f"\n<skill_resources>\n{names}\n</skill_resources>\nSkillRead shows one of these files."
-        return f'<skill_content name="{escape(skill.name)}">\n{skill.body}\n</skill_content>{files}'
+        return f'<skill_content name="{escape(skill.name, quote=False)}">\n{skill.body}\n</skill_content>{files}'
 
     async def _write(self, made: SkillDocument, *, is_new: bool) -> None:
         async with self._lock:
@@ -159,4 +159,4 @@ class Skills:
 
 
 def _one_line(text: str) -> str:
-    return escape(" ".join(text.split()))
+    return escape(" ".join(text.split()), quote=False)

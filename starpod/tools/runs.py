@@ -9,14 +9,14 @@ import os
 import secrets
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
-
-import psutil
+from typing import TYPE_CHECKING, Literal
 
 from starpod.tasks import TaskSet
-from starpod.tools.sandbox import MARK, Limits, command_line, environment
+from starpod.tools.sandbox import Limits, command_line, environment
+
+if TYPE_CHECKING:
+    import psutil
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +193,9 @@ class Runs:
 
     async def _see_through(self, run: Run, process: asyncio.subprocess.Process, reading: int) -> None:
         """Read, watch, and at the end leave nothing behind."""
+        # Not for gateways that never run a command: see the module.
+        from starpod.tools import processes
+
         helpers = TaskSet("shell-run")
         try:
             reader = helpers.spawn(_read(run, reading), name="read")
@@ -201,14 +204,14 @@ class Runs:
             helpers.spawn(_survey(run, process.pid), name="survey")
             await asyncio.wait((exited, stopping), return_when=asyncio.FIRST_COMPLETED)
             if not exited.done():
-                await asyncio.to_thread(_terminate, process.pid, run)
+                await asyncio.to_thread(processes.terminate, process.pid, run)
                 await asyncio.wait((exited,), timeout=GRACE_SECS)
             else:
                 # A last look at what is in the pipe; a child that holds it open must not keep us.
                 await asyncio.wait((reader,), timeout=DRAIN_SECS)
         finally:
             # Also when this task is cancelled: a thread cannot be, so the kill is done whole.
-            killing = asyncio.get_running_loop().run_in_executor(None, _kill, process.pid, run)
+            killing = asyncio.get_running_loop().run_in_executor(None, processes.kill, process.pid, run)
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.shield(killing)
             with contextlib.suppress(asyncio.CancelledError, TimeoutError):
@@ -238,81 +241,12 @@ async def _read(run: Run, reading: int) -> None:
 
 async def _survey(run: Run, pid: int) -> None:
     """Count processes and memory now and then."""
+    from starpod.tools import processes
+
     while True:
-        count, rss = await asyncio.to_thread(_usage, run, pid)
+        count, rss = await asyncio.to_thread(processes.usage, run, pid)
         if count > run.limits.processes:
             return run.stop("processes")
         if rss > run.limits.memory_mb * 1_048_576:
             return run.stop("memory")
         await asyncio.sleep(SURVEY_SECS)
-
-
-def _usage(run: Run, pid: int) -> tuple[int, int]:
-    """How many processes a run has, and the bytes of memory they hold together."""
-    count = rss = 0
-    run.seen = {process for process in run.seen if process.is_running()} | set(_descendants(pid))
-    for process in run.seen:
-        count += 1
-        with contextlib.suppress(psutil.Error):
-            rss += process.memory_info().rss
-    return count, rss
-
-
-def _descendants(pid: int) -> list[psutil.Process]:
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.Error:
-        return []
-
-
-def _terminate(pid: int, run: Run) -> None:
-    """Ask every process of a run to end. Bubblewrap itself is spared: with it the others would go without having been asked."""
-    for process in _members(pid, run):
-        with contextlib.suppress(psutil.Error):
-            if process.name() != "bwrap":
-                process.terminate()
-
-
-def _kill(pid: int, run: Run) -> None:
-    """End every process of a run, until none is left: one that forks faster than we look is met again."""
-    for _ in range(100):
-        members = list(_members(pid, run))
-        if not members:
-            return
-        for process in members:
-            # First hold all of them, so that none makes another one while its neighbour is ended.
-            with contextlib.suppress(psutil.Error):
-                process.suspend()
-        for process in members:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
-        # Not psutil's own waiting: it would take the exit code away from asyncio.
-        time.sleep(0.02)
-    logger.warning("some processes of a shell command could not be ended")
-
-
-def _members(pid: int, run: Run) -> Iterator[psutil.Process]:
-    """The processes of a run: below its first one, of its session, marked as its, or seen as its before."""
-    below = {process.pid for process in (*_descendants(pid), *run.seen) if process.is_running()}
-    me = os.getpid()
-    for process in psutil.process_iter():
-        try:
-            belongs = process.pid in below or _session(process.pid) == pid or _mark(process) == run.id
-            if belongs and process.pid != me and process.status() != psutil.STATUS_ZOMBIE:
-                yield process
-        except psutil.Error:
-            continue
-
-
-def _session(pid: int) -> int | None:
-    try:
-        return os.getsid(pid)
-    except OSError:
-        return None
-
-
-def _mark(process: psutil.Process) -> str | None:
-    try:
-        return process.environ().get(MARK)
-    except (psutil.Error, OSError):
-        return None

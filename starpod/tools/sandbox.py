@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import psutil
-
 # Everything else stays behind: keys of providers and clouds, tokens, whatever the gateway was started with.
 PASSED_ON = ("PATH", "LANG", "LANGUAGE", "TZ", "USER", "LOGNAME")
 MARK = "STARPOD_RUN"
@@ -126,6 +124,9 @@ def _process_limit(limits: Limits) -> str:
     """The system counts all threads of an account, so those that are there already are added. It never limits root."""
     if not hasattr(os, "geteuid") or os.geteuid() == 0 or not shell().endswith("bash"):
         return ""
+    # Not for gateways that never run a command: it is large.
+    import psutil
+
     mine = os.geteuid()
     running = 0
     for process in psutil.process_iter(["uids", "num_threads"]):

@@ -63,6 +63,24 @@ async def test_an_imported_key_is_stored_as_argon2id(database: Database, clock: 
     assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
+@pytest.mark.parametrize(
+    ("key", "start"),
+    [("sp_live_" + "0123456789abcdef" * 2 + "01234567", "sha256:"), ("sp_live_" + "0" * 40, "$quick$")],
+)
+@pytest.mark.gen_test
+async def test_only_a_key_that_was_made_by_chance_needs_no_slow_hash(
+    database: Database, clock: FakeClock, tmp_path: Path, key: str, start: str
+) -> None:
+    auth = Auth(database, clock, hasher=CountingHasher())
+    await auth.bootstrap({"STARPOD_API_KEY": key})
+    assert await auth.authenticate(key) is not None
+    auth.close()
+    connection = sqlite3.connect(tmp_path / "core.db")
+    [(stored,)] = connection.execute("SELECT key_hash FROM api_keys")
+    connection.close()
+    assert stored.startswith(start)
+
+
 @pytest.mark.gen_test
 async def test_a_second_start_changes_nothing(auth: Auth, other_process: Auth) -> None:
     first = await auth.bootstrap({"STARPOD_API_KEY": CHOSEN})
