@@ -40,6 +40,17 @@ class Saved(Done):
     restart_needed: NotRequired[list[str]]
 
 
+class Version(TypedDict):
+    """What runs here. `latest` and what follows from it are null, for nobody was asked."""
+
+    current: str
+    latest: str | None
+    update_available: bool
+    release_notes_url: str | None
+    published_at: str | None
+    platform: str
+
+
 class Health(TypedDict):
     """The process answers. What is wrong beside that is told without details."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from handlers.admin_answers import DoctorReport, InstanceAnswer, InstanceHealth, InstanceStatus
 from handlers.answers import (
     Done,
+    Error,
     FrameAnswer,
     Health,
     LoggedIn,
@@ -13,6 +14,7 @@ from handlers.answers import (
     PublicConfig,
     Readiness,
     Verified,
+    Version,
 )
 from handlers.auth import LoginHandler, LogoutHandler, VerifyHandler
 from handlers.doctor import DoctorHandler
@@ -30,6 +32,7 @@ from handlers.instances import (
 from handlers.operations import Delete, Get, Post, Route
 from handlers.queries import DoctorQuery, FrameQuery, InstanceLogsQuery
 from handlers.schemas import InstanceBody, KeyBody, LoginBody, RotateBody
+from handlers.system import UpdateHandler, VersionHandler
 from handlers.users import OwnKeyEndHandler, OwnKeyListHandler, OwnKeyRotateHandler
 from starpod.auth.types import ApiKey
 from starpod.instances.types import HealthPoint
@@ -58,6 +61,13 @@ GATEWAY = (
         FrameCheckHandler,
         "user",
         Get("Whether a page can be shown in a frame", FrameAnswer, query=FrameQuery),
+    ),
+    Route("/api/system/version", VersionHandler, "admin", Get("Which version runs here, on what", Version)),
+    Route(
+        "/api/system/update",
+        UpdateHandler,
+        "admin",
+        Post("Always refused, with how to update instead", Error, status=501),
     ),
 )
 
