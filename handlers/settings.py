@@ -116,8 +116,10 @@ class DocumentHandler(BaseHandler):
         if len(content.encode()) > LARGEST_BYTES:
             raise Refused(413, f"The file may have {LARGEST_BYTES} bytes at most")
         check_name(name)
-        writer = Writer(self.user.id if self.user is not None else NOBODY, self.viewer.is_admin, "settings")
+        user_id = self.user.id if self.user is not None else None
+        writer = Writer(user_id or NOBODY, self.viewer.is_admin, "settings")
         await self.state.memory.write(writer, name, content)
+        await self.state.auth.audit("settings_changed", user_id, name, self.address)
         if name == self.state.heartbeat.file.name:
             await self.state.heartbeat.settle()
         self.send_json({"status": "ok"})

@@ -39,7 +39,7 @@ def write_frontend(paths: Paths, greeting: str | None, prompts: Sequence[str]) -
             tomllib.loads(text)
         except (FileNotFoundError, ValueError):
             text = edit_toml("", edits)
-        write_atomically(path, text.encode())
+        write_atomically(path, text.encode(), path.stat().st_mode & 0o777 if path.exists() else 0o644)
     except OSError as error:
         raise Unavailable(f"frontend.toml cannot be written: {error.strerror}. Check its permissions.") from error
 

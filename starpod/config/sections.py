@@ -71,8 +71,9 @@ SECTIONS: dict[str, tuple[Setting, ...]] = {
         *_table(
             "memory",
             "half_life_days mmr_lambda vector_search chunk_size chunk_overlap export_sessions",
-            "nudge_interval nudge_model embedding_model",
+            "nudge_interval nudge_model",
         ),
+        Setting("embedding_model", ("memory", "embedding_model"), "keep"),
         Setting("self_improve", ("self_improve",), "reset"),
     ),
     "cron": (

@@ -28,6 +28,7 @@ from starpod.clock import Clock, SystemClock
 from starpod.config.loader import LoadedConfig, diff_keys, load_config
 from starpod.config.problems import ConfigError
 from starpod.config.schema import RESTART_KEYS, Config
+from starpod.errors import StarpodError
 from starpod.events import ConfigRejected, ConfigReloaded, EventBus
 from starpod.paths import Paths
 
@@ -41,7 +42,9 @@ PLACE = re.compile(r"(?P<file>[^,:]+?)(?:, line (?P<line>\d+))?(?:, column \d+)?
 
 Stamp = tuple[tuple[int, int, int] | None, ...]
 Apply = Callable[[Path], Awaitable[None]]
-"""Puts another file, which may be missing, into force; raises ConfigError when it cannot be used."""
+"""Puts another file, which may be missing, into force; raises ConfigError when it cannot be used.
+
+What else it raises does not keep the other files from their turn."""
 
 
 class ConfigWatcher:
@@ -171,11 +174,16 @@ class ConfigWatcher:
                 continue
             try:
                 await apply(path)
-            except ConfigError as error:
+            except StarpodError as error:
                 reason = str(error)
                 if self.problems.get(name) != reason:
                     self.problems[name] = reason
                     self._tell(reason)
+                if not isinstance(error, ConfigError):
+                    self.note_change()  # the file is good, so it is tried again
+                continue
+            except Exception:
+                logger.exception("%s could not be put into force", name)
                 continue
             mended = self.problems.pop(name, None) is not None or mended
             if digest != self._digests[name]:

@@ -15,6 +15,7 @@ from starpod.config.loader import load_config
 from starpod.config.problems import ConfigError
 from starpod.config.schema import Config
 from starpod.config.watcher import ConfigWatcher
+from starpod.errors import Unavailable
 from starpod.events import ConfigRejected, ConfigReloaded, EventBus
 from starpod.paths import Paths
 
@@ -286,6 +287,33 @@ def test_other_files_are_put_into_force_and_their_mistakes_told(edited: Paths) -
         assert watched.watcher.problems == {}
         told = [event.changed if isinstance(event, ConfigReloaded) else event.file for event in watched.events]
         assert told == [("other.toml",), "other.toml", (), ("other.toml",), ("other.toml",)]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("fault", [Unavailable("The database is locked."), RuntimeError("a bug")])
+def test_a_file_that_cannot_be_applied_keeps_no_other_from_its_turn(edited: Paths, fault: Exception) -> None:
+    other = edited.config_dir / "other.toml"
+    faults = [fault]
+
+    async def apply(path: Path) -> None:
+        if faults:
+            raise faults.pop()
+
+    async def scenario() -> None:
+        watched = Watched(edited)
+        await watched.watcher.add_file("other.toml", apply)
+        other.write_text("good")
+        edited.agent_toml.write_text("max_turns = 3\n")
+        await watched.watcher.reload()
+        assert watched.watcher.config.max_turns == 3
+        if isinstance(fault, Unavailable):
+            assert watched.watcher.problems == {"other.toml": "The database is locked."}
+            await watched.settle()  # by itself: the file is good
+        else:
+            await watched.watcher.reload()
+        assert watched.events[-1] == ConfigReloaded(("other.toml",))
+        assert watched.watcher.problems == {} and faults == []
 
     asyncio.run(scenario())
 

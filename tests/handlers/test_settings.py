@@ -201,11 +201,25 @@ async def test_the_schema_and_the_models(tmp_path: Path) -> None:
         assert models["openai"] == sorted(models["openai"])
 
 
+async def test_a_client_that_does_not_know_a_field_keeps_it(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        shown = (await gateway.http.get("/api/settings/memory")).json()
+        await put(gateway, "memory", shown | {"embedding_model": "ollama/nomic-embed-text"})
+        del shown["embedding_model"]
+        assert (await put(gateway, "memory", shown)).status_code == 200
+        known = (await gateway.http.get("/api/settings/memory")).json()
+        assert known["embedding_model"] == "ollama/nomic-embed-text"
+        await put(gateway, "memory", known | {"embedding_model": None})
+        assert (await gateway.http.get("/api/settings/memory")).json()["embedding_model"] is None
+
+
 async def test_the_agents_texts(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         url = "/api/settings/files/SOUL.md"
         assert (await gateway.http.put(url, json={"content": "You are Vega."})).json() == {"status": "ok"}
         assert (await gateway.http.get(url)).json() == {"content": "You are Vega."}
+        (line,) = (await gateway.http.get("/api/settings/audit?limit=1")).json()
+        assert (line["event_type"], line["detail"]) == ("settings_changed", "SOUL.md")
         assert (await gateway.http.put(url, json={"content": "x" * 1_048_577})).status_code == 413
         (gateway.state.paths.config_dir / "BOOT.md").unlink()
         assert (await gateway.http.get("/api/settings/files/BOOT.md")).json() == {"content": ""}
