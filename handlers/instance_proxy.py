@@ -64,10 +64,9 @@ class InstanceProxyHandler(BaseHandler):
         headers += [("X-API-Key", key), (PREFIX_HEADER, f"/i/{instance_id}")]
         body = b"".join(self._chunks)
         try:
-            async with (
-                httpx2.AsyncClient(timeout=TIMEOUT_S, trust_env=False) as client,
-                client.stream(self.request.method or "GET", url, headers=headers, content=body) as response,
-            ):
+            async with self.state.instances.http.stream(
+                self.request.method or "GET", url, headers=headers, content=body, timeout=TIMEOUT_S
+            ) as response:
                 self.set_status(response.status_code)
                 self._take_headers(response.headers.multi_items(), instance_id)
                 async for chunk in response.aiter_bytes():

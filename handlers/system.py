@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 
+from handlers.answers import Version
 from handlers.base import BaseHandler, Refused
 from starpod import __version__
 
@@ -17,16 +18,15 @@ class VersionHandler(BaseHandler):
     """`GET /api/system/version`. `latest` is null: a gateway calls no address that its admin did not name, so nobody is asked."""
 
     def get(self) -> None:
-        self.send_json(
-            {
-                "current": __version__,
-                "latest": None,
-                "update_available": False,
-                "release_notes_url": None,
-                "published_at": None,
-                "platform": f"{platform.system()}-{platform.machine()}".lower(),
-            }
-        )
+        body: Version = {
+            "current": __version__,
+            "latest": None,
+            "update_available": False,
+            "release_notes_url": None,
+            "published_at": None,
+            "platform": f"{platform.system()}-{platform.machine()}".lower(),
+        }
+        self.send_json(body)
 
 
 class UpdateHandler(BaseHandler):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ READ_BYTES = 256 * 1024
 FOLLOW_EVERY_S = 0.3
 
 
-async def read(path: Path, *, tail: int, follow: bool) -> AsyncIterator[dict[str, Any]]:
-    """The last `tail` lines, looked for in the last megabyte; with `follow` then each new one, until the caller ends it."""
+async def read(
+    path: Path, *, tail: int, follow: bool, ends: Callable[[], bool] = lambda: False
+) -> AsyncIterator[dict[str, Any]]:
+    """The last `tail` lines, looked for in the last megabyte; with `follow` then each new one, until the caller or `ends` ends it."""
     lines, position = await asyncio.to_thread(_end_of, path, tail)
     for line in lines:
         yield parse_line(line)
     rest = b""
-    while follow:
+    while follow and not ends():
         data, position = await asyncio.to_thread(_since, path, position)
         *complete, rest = (rest + data).split(b"\n")
         for each in complete:

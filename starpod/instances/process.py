@@ -70,6 +70,8 @@ class ProcessDriver:
         self._publish = publish
         self._children: dict[str, Child] = {}
         self._tasks = TaskSet("instances")
+        # Of its own: the shared one asks ten at a time, so that some that hang would make the others look so.
+        self._http = AsyncHTTPClient(force_instance=True, max_clients=1000)
         self._opened = asyncio.Lock()
         self._is_open = False
         self._is_closed = False
@@ -128,7 +130,8 @@ class ProcessDriver:
         async with one.busy:
             self._check_there(one)
             process = await asyncio.to_thread(child.find_process, self._place(one))
-            if one.stored.wanted == "running" and process is not None:
+            is_alive = process is not None or (one.popen is not None and one.popen.poll() is None)
+            if one.stored.wanted == "running" and is_alive:
                 raise Conflict("The instance runs already")
             await self._again(one)
 
@@ -145,7 +148,8 @@ class ProcessDriver:
 
     async def logs(self, instance_id: str, *, tail: int, follow: bool) -> AsyncIterator[Json]:
         one = await self._find(instance_id)
-        async for entry in logs.read(self._place(one) / child.LOG, tail=tail, follow=follow):
+        path = self._place(one) / child.LOG
+        async for entry in logs.read(path, tail=tail, follow=follow, ends=lambda: one.status == "deleted"):
             yield entry
 
     async def address(self, instance_id: str) -> tuple[str, str]:
@@ -159,17 +163,15 @@ class ProcessDriver:
 
     async def watch(self) -> None:
         await self._open()
-        for one in list(self._children.values()):
-            if not one.busy.locked():
-                async with one.busy:
-                    try:
-                        await self._tend(one)
-                    except (StarpodError, OSError) as error:
-                        self._turn(one, "error", str(error))
+        for one in self._children.values():
+            if not one.busy.locked() and not self._is_closed:
+                # Each for itself: one that hangs keeps nobody from looking after the others.
+                self._tasks.spawn(self._tend_alone(one), name="tend")
 
     async def close(self) -> None:
         self._is_closed = True
         await self._tasks.close()
+        self._http.close()
         for one in self._children.values():
             if one.popen is not None and one.popen.poll() is None:
                 one.popen.returncode = 0  # it goes on without us, so that is nothing to warn of
@@ -187,6 +189,13 @@ class ProcessDriver:
                     logger.info("adopted the instance %s", stored.name)
                     one.heartbeat = one.alive_since = self._clock.monotonic()
             self._is_open = True
+
+    async def _tend_alone(self, one: Child) -> None:
+        async with one.busy:
+            try:
+                await self._tend(one)
+            except (StarpodError, OSError) as error:
+                self._turn(one, "error", str(error))
 
     async def _tend(self, one: Child) -> None:
         if one.stored.wanted == "deleted":
@@ -206,8 +215,13 @@ class ProcessDriver:
             one.alive_since = 0.0
             self._turn(one, "error", one.backoff.reason or "the process ended; it is started again")
         if one.backoff.is_due(now):
-            self._turn(one, "starting")
-            await self._spawn(one)
+            try:
+                await self._spawn(one)
+            except StarpodError as error:
+                one.backoff.died(now, lived_s=0.0)
+                self._turn(one, "error", " ".join(filter(None, (str(error), one.backoff.reason))))
+            else:
+                self._turn(one, "starting")
         return None
 
     async def _look_after(self, one: Child) -> None:
@@ -230,8 +244,9 @@ class ProcessDriver:
         address = await asyncio.to_thread(child.read_address, self._place(one))
         if not address:
             return False
+        timeout_s = min(HEALTH_TIMEOUT_S, self._config().heartbeat_timeout_secs)
         try:
-            await AsyncHTTPClient().fetch(f"{address}/api/health", request_timeout=HEALTH_TIMEOUT_S)
+            await self._http.fetch(f"{address}/api/health", request_timeout=timeout_s)
         except (HTTPError, OSError):
             return False
         return True

@@ -219,12 +219,19 @@ def _name(found: Json) -> str | None:
 
 def _refusal(status: int, what: str) -> StarpodError:
     match status:
-        case 404:
+        case 404 | 410:
             return NotFound(f"{what}: there is no such instance")
+        case 405:
+            return NotFound(f"{what}: the backend cannot do this (405)")
+        case 401 | 403:
+            # Not passed on: it is this gateway that is refused, not the person who asks.
+            return Upstream(f"{what}: the backend does not accept this gateway's key; check {KEY_NAME} ({status})")
+        case 429:
+            return Unavailable(f"{what}: the backend is asked too often; try again in a moment ({status})")
         case 409:
             return Conflict(f"{what}: the backend says that it contradicts the state of the instance (409)")
-        case 400 | 422:
-            return InvalidInput(f"{what}: the backend does not take this ({status})")
         case 408 | 504:
             return TooSlow(f"{what}: the backend did not answer in time ({status})")
+        case _ if 400 <= status < 500:
+            return InvalidInput(f"{what}: the backend does not take this ({status})")
     return Upstream(f"{what} failed: the backend answered with status {status}")

@@ -7,14 +7,19 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from starpod.clock import Clock
 from starpod.config.schema import InstancesConfig
 from starpod.db.database import Database
 from starpod.errors import Conflict, NotFound, StarpodError
 from starpod.events import EventBus
+from starpod.instances import store
 from starpod.instances.types import Driver, HealthPoint, InstanceStatusChanged, Json, NewInstance
 from starpod.tasks import TaskSet
+
+if TYPE_CHECKING:
+    import httpx2
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +53,19 @@ class Instances:
         self._next_sample = 0.0
         self._tasks = TaskSet("instances")
         self._is_watching = False
+        self._is_known_empty = False
+        self._http: httpx2.AsyncClient | None = None
+
+    @property
+    def http(self) -> httpx2.AsyncClient:
+        """The client that reaches the gateways of instances, all on this machine; made when first used."""
+        if self._http is None:
+            import httpx2
+
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=50, keepalive_expiry=30.0)
+            # Nothing there speaks TLS, and reading the system's certificates takes long.
+            self._http = httpx2.AsyncClient(verify=False, trust_env=False, limits=limits)
+        return self._http
 
     async def list(self) -> list[Json]:
         """All instances."""
@@ -122,15 +140,27 @@ class Instances:
         await self._tasks.close()
         for driver in self._drivers.values():
             await driver.close()
+        if self._http is not None:
+            await self._http.aclose()
 
     async def _watch(self) -> None:
         try:
-            await self._driver().watch()
-            await self._sample()
+            if await self._has_work():
+                await self._driver().watch()
+                await self._sample()
         except StarpodError as error:
             logger.warning("instances cannot be watched: %s", error)
         finally:
             self._is_watching = False
+
+    async def _has_work(self) -> bool:
+        """Whether there is anything to look after. The driver is large, and most gateways run no instances."""
+        if self._drivers or self._config().driver != "process":
+            return True
+        if self._is_known_empty:
+            return False
+        self._is_known_empty = not await self._database.read(store.list_all)
+        return not self._is_known_empty
 
     async def _sample(self) -> None:
         now = self._clock.monotonic()
@@ -138,7 +168,10 @@ class Instances:
             return
         self._next_sample = now + self._config().health_interval_secs
         for each in await self.list():
-            health = await self.health(each["id"])
+            try:
+                health = await self.health(each["id"])
+            except NotFound:
+                continue  # deleted meanwhile
             point = HealthPoint(int(time.time()), each["status"], health["cpu_percent"], health["memory_mb"])
             self._history.setdefault(each["id"], deque(maxlen=HISTORY_LENGTH)).append(point)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,11 +11,12 @@ import tornado.httpserver
 import tornado.testing
 import tornado.web
 
-from starpod.clock import SystemClock
+from starpod.clock import Clock, SystemClock
 from starpod.config.schema import InstancesConfig
 from starpod.errors import Conflict, NotFound, TooSlow, Unavailable, Upstream
 from starpod.instances.remote import RemoteDriver
-from starpod.instances.types import NewInstance
+from starpod.instances.types import InstanceStatusChanged, NewInstance
+from tests.fakes import FakeClock
 
 ONE = {"id": "i-1", "status": "provisioning", "zone": "z", "starpod_api_key": "hidden"}
 
@@ -27,7 +29,7 @@ class Backend(tornado.web.RequestHandler):
     def initialize(self, seen: list[tuple[str, str, str | None, bytes]]) -> None:
         self.seen = seen
 
-    def get(self, path: str) -> None:
+    async def get(self, path: str) -> None:
         self.seen.append(
             (self.request.method or "", path, self.request.headers.get("Authorization"), self.request.body)
         )
@@ -36,6 +38,10 @@ class Backend(tornado.web.RequestHandler):
             self.set_status(int(word))
         elif word == "bad":
             self.write("<html>")
+        elif word == "slow":
+            await asyncio.Event().wait()
+        elif path.endswith("/health"):
+            self.write({"last_heartbeat": 1})
         else:
             self.write({"instances": [ONE]} if not path and self.request.method == "GET" else ONE)
 
@@ -43,7 +49,11 @@ class Backend(tornado.web.RequestHandler):
 
 
 @asynccontextmanager
-async def backend() -> AsyncIterator[tuple[RemoteDriver, list[tuple[str, str, str | None, bytes]]]]:
+async def backend(
+    publish: Callable[[InstanceStatusChanged], object] = lambda event: None,
+    clock: Clock | None = None,
+    timeout_s: float = 10.0,
+) -> AsyncIterator[tuple[RemoteDriver, list[tuple[str, str, str | None, bytes]]]]:
     seen: list[tuple[str, str, str | None, bytes]] = []
     server = tornado.httpserver.HTTPServer(
         tornado.web.Application([(r"/api/v1/instances(.*)", Backend, {"seen": seen})], log_function=lambda _: None)
@@ -56,7 +66,11 @@ async def backend() -> AsyncIterator[tuple[RemoteDriver, list[tuple[str, str, st
         "ANTHROPIC_API_KEY": "never",
     }
     driver = RemoteDriver(
-        environ=lambda: environ, clock=SystemClock(), config=InstancesConfig, publish=lambda event: None
+        environ=lambda: environ,
+        clock=clock or SystemClock(),
+        config=InstancesConfig,
+        publish=lambda event: publish(event) and None,
+        timeout_s=timeout_s,
     )
     try:
         yield driver, seen
@@ -91,6 +105,33 @@ async def test_each_failure_has_its_own_error() -> None:
         ):
             with pytest.raises(error):
                 await driver.get(word)
+
+
+@pytest.mark.gen_test
+async def test_one_that_answers_too_slowly_is_given_up() -> None:
+    async with backend(timeout_s=0.1) as (driver, _):
+        with pytest.raises(TooSlow, match="did not answer in time"):
+            await driver.get("slow")
+
+
+@pytest.mark.gen_test
+async def test_one_not_heard_of_is_restarted_and_what_changed_is_told() -> None:
+    told: list[InstanceStatusChanged] = []
+    clock = FakeClock()
+    async with backend(told.append, clock) as (driver, seen):
+        await driver.watch()
+        assert told == []  # what is seen first has not changed
+        ONE["status"] = "running"
+        try:
+            clock.advance(31)
+            await driver.watch()
+        finally:
+            ONE["status"] = "provisioning"
+        assert [(event.status, event.error) for event in told] == [("running", None), ("error", "no sign of life")]
+        assert seen[-1][:2] == ("POST", "/i-1/restart")
+        asked = len(seen)
+        await driver.watch()
+        assert len(seen) == asked  # the interval has not passed
 
 
 @pytest.mark.gen_test
