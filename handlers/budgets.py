@@ -6,8 +6,8 @@ The limits that hold for everybody are the settings page `/api/settings/budgets`
 from __future__ import annotations
 
 from handlers.admin_answers import LimitAnswer, OwnLimits
+from handlers.admin_schemas import UserBudgetBody
 from handlers.base import BaseHandler
-from handlers.schemas import UserBudgetBody
 from starpod.usage.budget_types import Standing, UserBudget
 
 # Without users, everything is the agent's own.

@@ -11,9 +11,9 @@ from typing import Any
 from pydantic_core import to_json
 from tornado.iostream import StreamClosedError
 
+from handlers.admin_schemas import InstanceBody
 from handlers.base import BaseHandler
 from handlers.queries import InstanceLogsQuery
-from handlers.schemas import InstanceBody
 from starpod.instances.types import NewInstance
 
 DONE = {"pause": "paused", "start": "started", "restart": "restarted"}

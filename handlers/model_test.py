@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from handlers.admin_schemas import ModelTestBody
 from handlers.base import BaseHandler
-from handlers.schemas import ModelTestBody
 
 
 class ModelTestHandler(BaseHandler):

@@ -9,19 +9,21 @@ from typing import Any, Literal
 from pydantic import TypeAdapter
 
 from handlers.answers import Error
+from handlers.base import ADMIN_ONLY, COOKIE, MISSING_KEY, RATE_LIMITED
 from handlers.operations import JSON, LONGEST_ID, Operation, Route
 from starpod import __version__
 
 ABOUT = """The HTTP API of a Starpod gateway. Errors are JSON with an `error` that is fit to show to a person and, where fields of
-the request are at fault, `fields` that say what is wrong with each. Unknown fields and query parameters are ignored. While there are
-no users, every route is open."""
+the request are at fault, `fields` that say what is wrong with each. Unknown fields and query parameters are ignored. Beside
+what is listed, any path answers 405 to other methods, HEAD wherever there is GET, and 413 to a body that is too large. While there are no
+users, every route is open."""
 SECURITY = {
     "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A key such as `sp_live_...`"},
     "bearer": {"type": "http", "scheme": "bearer", "description": "The same key as a bearer token."},
     "cookie": {
         "type": "apiKey",
         "in": "cookie",
-        "name": "starpod_session",
+        "name": COOKIE,
         "description": "What `/api/auth/login` sets. Requests that change something also need a same-origin `Origin`.",
     },
 }
@@ -43,6 +45,12 @@ REFUSALS = {
 }
 ERROR = {"$ref": "#/components/schemas/Error"}
 RETRIED = (429, 503)
+EXAMPLES: dict[int, Error] = {
+    401: {"error": MISSING_KEY},
+    403: {"error": ADMIN_ONLY},
+    422: {"error": "text: Field required", "fields": {"text": "Field required"}},
+    429: {"error": RATE_LIMITED},
+}
 Mode = Literal["validation", "serialization"]
 Schemas = Mapping[int, dict[str, Any]]
 
@@ -158,6 +166,8 @@ def _error_shape(route: Route) -> Any:
 
 def _refusal(status: int, schema: Mapping[str, Any]) -> dict[str, Any]:
     response = _response(status, schema)
+    if schema is ERROR and status in EXAMPLES:
+        response["content"][JSON]["example"] = EXAMPLES[status]
     if status in RETRIED:
         response["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}}
     return response

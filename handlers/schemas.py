@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
 from datetime import datetime
-from functools import cache
-from typing import Annotated, Any, Literal, TypeVar, cast
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
 from starpod.agent.types import FollowUpMode, IncomingFile
 from starpod.approvals.types import Decision, Remember
-from starpod.auth.types import Role
-from starpod.config.sections import page_schema
 from starpod.cron.types import CatchUp, Overlap, SessionMode
 from starpod.errors import InvalidInput
 from starpod.tools.cron import ScheduleArguments
@@ -46,14 +42,20 @@ class Attachment(BaseModel):
 class ChatMessage(BaseModel):
     """A message to the agent, over HTTP or WebSocket."""
 
-    text: str
-    user_id: str | None = None
+    text: str = Field(examples=["What can you do?"])
+    user_id: str | None = Field(
+        default=None, description="Whose message it is while there are no users; else it is the caller's."
+    )
     channel_id: str | None = None
-    channel_session_key: str | None = None
+    channel_session_key: str | None = Field(
+        default=None, examples=["work"], description="Messages with the same key go on with the same session."
+    )
     attachments: list[Attachment] = Field(default_factory=list, max_length=50)
-    model: str | None = None
-    client_message_id: str | None = None
-    follow_up: FollowUpMode | None = None
+    model: str | None = Field(default=None, description="One of the configured models instead of the first.")
+    client_message_id: str | None = Field(default=None, description="The same id again joins the first turn.")
+    follow_up: FollowUpMode | None = Field(
+        default=None, description="What becomes of it while a turn of the session runs."
+    )
 
 
 class MessageFrame(ChatMessage):
@@ -86,19 +88,6 @@ class AnswerFrame(BaseModel):
     session_id: str
     approval_id: str
     remember: Remember = "once"
-
-
-class InstanceBody(BaseModel):
-    """A new instance. `secrets` names those of this gateway's secrets that it gets."""
-
-    name: str | None = Field(default=None, max_length=64)
-    region: str | None = Field(default=None, max_length=200)
-    agent_id: str | None = Field(default=None, max_length=200)
-    description: str | None = Field(default=None, max_length=2000)
-    zone: str | None = Field(default=None, max_length=200)
-    machine_type: str | None = Field(default=None, max_length=200)
-    port: int | None = Field(default=None, ge=1024, le=65535)
-    secrets: list[str] = Field(default_factory=list, max_length=100)
 
 
 class RegenerateBody(BaseModel):
@@ -161,8 +150,8 @@ class SessionChangeBody(BaseModel):
 class LoginBody(BaseModel):
     """Sign in with an API key or a one-time code."""
 
-    key: str | None = None
-    code: str | None = None
+    key: str | None = Field(default=None, description="An API key.")
+    code: str | None = Field(default=None, description="The code of a sign-in link, good once.")
 
 
 class AnswerBody(BaseModel):
@@ -178,58 +167,6 @@ class StopBody(BaseModel):
     turn_id: str | None = None
 
 
-class DocumentBody(BaseModel):
-    """The text of one of the agent's files."""
-
-    content: str
-
-
-class HeartbeatBody(BaseModel):
-    """What the agent does by itself, and how often."""
-
-    enabled: bool
-    interval_minutes: int = Field(strict=True, le=2**31 - 1)
-    content: str = ""
-
-
-class FrontendBody(BaseModel):
-    """What the page greets with."""
-
-    greeting: str | None = Field(default=None, max_length=2000)
-    prompts: list[Annotated[str, Field(max_length=2000)]] = Field(max_length=50)
-
-
-class FolderBody(BaseModel):
-    """A new folder of a user."""
-
-    id: str
-
-
-class UserBody(BaseModel):
-    """A new user."""
-
-    email: str | None = None
-    display_name: str | None = None
-    role: Role = "user"
-    filesystem_enabled: bool = False
-
-
-class UserChangeBody(BaseModel):
-    """What to change about a user."""
-
-    email: str | None = None
-    display_name: str | None = None
-    role: Role | None = None
-    filesystem_enabled: bool | None = None
-
-
-class TelegramLinkBody(BaseModel):
-    """The Telegram account of a user: its number, its name, or both."""
-
-    telegram_id: int | None = None
-    username: str | None = None
-
-
 class RotateBody(BaseModel):
     """How long the old key still works."""
 
@@ -243,59 +180,12 @@ class KeyBody(BaseModel):
     expires_at: datetime | None = None
 
 
-class SkillChangeBody(BaseModel):
-    """What a skill says."""
-
-    description: str
-    body: str
-
-
-class SkillBody(SkillChangeBody):
-    """A new skill."""
-
-    name: str
-    connectors: list[str] = Field(default_factory=list, max_length=50)
-
-
-class SkillDraftBody(BaseModel):
-    """What a skill is to be about."""
-
-    name: str = Field(max_length=200)
-    description: str | None = Field(default=None, max_length=2_000)
-    prompt: str | None = Field(default=None, max_length=20_000)
-
-
-class ModelTestBody(BaseModel):
-    """Which model to ask, as provider/model."""
-
-    model: str = Field(max_length=200)
-
-
-class UserBudgetBody(BaseModel):
-    """A user's own limits in USD; null = as configured for everybody."""
-
-    daily_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
-    monthly_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
-
-
-class VaultHostsBody(BaseModel):
-    """Where a secret may be sent; null = anywhere."""
-
-    allowed_hosts: list[str] | None = None
-
-
-class VaultBody(VaultHostsBody):
-    """A secret."""
-
-    value: str
-
-
 class JobBody(BaseModel):
     """A new job. What is left out takes the configured default."""
 
-    name: str
-    prompt: str
-    schedule: ScheduleArguments
+    name: str = Field(examples=["Plants"])
+    prompt: str = Field(examples=["Remind me to water the plants"])
+    schedule: ScheduleArguments = Field(examples=[{"kind": "cron", "expr": "0 9 * * *"}])
     delete_after_run: bool = False
     enabled: bool = True
     max_retries: int | None = None
@@ -335,8 +225,8 @@ class PreviewBody(BaseModel):
 class MemoryWriteBody(BaseModel):
     """The new text of a file. With `expected_hash` it is only written over the content of that hash ("" = no file yet)."""
 
-    file: str
-    content: str
+    file: str = Field(examples=["MEMORY.md"])
+    content: str = Field(examples=["Likes short answers."])
     expected_hash: str | None = None
 
 
@@ -371,17 +261,6 @@ class SeenBody(BaseModel):
     """Which notifications were seen; without `ids`, all."""
 
     ids: list[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(default=None, max_length=200)
-
-
-@cache
-def page_type(section: str) -> type[Mapping[str, Any]]:
-    """What a settings page may be saved as. It is read key by key (`starpod.config.sections`), by the schema of the settings."""
-    return cast(type[Mapping[str, Any]], Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=True))])
-
-
-def shown_page_type(section: str) -> object:
-    """What a settings page is shown as."""
-    return Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=False))]
 
 
 def parse(adapter: TypeAdapter[T], data: bytes | str) -> T:

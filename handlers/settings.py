@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from handlers.admin_answers import SettingsStatus
+from handlers.admin_schemas import DocumentBody, page_type
 from handlers.base import BaseHandler, Refused
 from handlers.queries import AuditQuery
-from handlers.schemas import DocumentBody, page_type
 from starpod.auth.types import AuditFilter
 from starpod.config import sections
 from starpod.config.documents import LARGEST_BYTES, check_name, read_document

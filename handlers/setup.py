@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from handlers.admin_answers import Folder, SetupStatus, SetupSteps
+from handlers.admin_schemas import (
+    DocumentBody,
+    FolderBody,
+    FrontendBody,
+    HeartbeatBody,
+)
 from handlers.base import BaseHandler
-from handlers.schemas import DocumentBody, FolderBody, FrontendBody, HeartbeatBody
 from starpod.config import pages
 from starpod.config.documents import read_document
 from starpod.errors import InvalidInput, StarpodError

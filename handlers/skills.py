@@ -5,8 +5,12 @@ from __future__ import annotations
 import asyncio
 
 from handlers.admin_answers import SkillDetail, SkillLine
+from handlers.admin_schemas import (
+    SkillBody,
+    SkillChangeBody,
+    SkillDraftBody,
+)
 from handlers.base import BaseHandler, Refused
-from handlers.schemas import SkillBody, SkillChangeBody, SkillDraftBody
 from starpod.errors import StarpodError
 from starpod.skills.folders import resources
 from starpod.skills.types import BrokenSkill, Skill

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from handlers.admin_schemas import (
+    TelegramLinkBody,
+    UserBody,
+    UserChangeBody,
+)
 from handlers.base import BaseHandler
 from handlers.queries import UserDeleteQuery
-from handlers.schemas import KeyBody, RotateBody, TelegramLinkBody, UserBody, UserChangeBody
+from handlers.schemas import KeyBody, RotateBody
 from starpod.auth.types import UNSET, Actor, User, UserChanges
 from starpod.errors import Conflict
 

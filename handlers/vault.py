@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from handlers.admin_answers import VaultLine
+from handlers.admin_schemas import VaultBody, VaultHostsBody
 from handlers.base import BaseHandler
-from handlers.schemas import VaultBody, VaultHostsBody
 from starpod.auth.types import UNSET
 from starpod.errors import InvalidInput, NotFound
 from starpod.vault.types import VaultEntry

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from handlers.admin_answers import DoctorReport, InstanceAnswer, InstanceHealth, InstanceStatus
+from handlers.admin_schemas import InstanceBody
 from handlers.answers import (
     Done,
     Error,
@@ -31,7 +32,7 @@ from handlers.instances import (
 )
 from handlers.operations import Delete, Get, Post, Route
 from handlers.queries import DoctorQuery, FrameQuery, InstanceLogsQuery
-from handlers.schemas import InstanceBody, KeyBody, LoginBody, RotateBody
+from handlers.schemas import KeyBody, LoginBody, RotateBody
 from handlers.system import UpdateHandler, VersionHandler
 from handlers.users import OwnKeyEndHandler, OwnKeyListHandler, OwnKeyRotateHandler
 from starpod.auth.types import ApiKey

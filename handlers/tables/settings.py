@@ -21,21 +21,12 @@ from handlers.admin_answers import (
     UserLimits,
     VaultList,
 )
-from handlers.answers import Done, NewApiKey, Saved
-from handlers.budgets import UserBudgetHandler, UserBudgetListHandler
-from handlers.costs import CostsHandler
-from handlers.mcp import McpHandler
-from handlers.model_test import ModelTestHandler
-from handlers.operations import Delete, Get, Post, Put, Route
-from handlers.queries import AllCostsQuery, AuditQuery, UserDeleteQuery
-from handlers.schemas import (
+from handlers.admin_schemas import (
     DocumentBody,
     FolderBody,
     FrontendBody,
     HeartbeatBody,
-    KeyBody,
     ModelTestBody,
-    RotateBody,
     SkillBody,
     SkillChangeBody,
     SkillDraftBody,
@@ -48,6 +39,14 @@ from handlers.schemas import (
     page_type,
     shown_page_type,
 )
+from handlers.answers import Done, NewApiKey, Saved
+from handlers.budgets import UserBudgetHandler, UserBudgetListHandler
+from handlers.costs import CostsHandler
+from handlers.mcp import McpHandler
+from handlers.model_test import ModelTestHandler
+from handlers.operations import Delete, Get, Post, Put, Route
+from handlers.queries import AllCostsQuery, AuditQuery, UserDeleteQuery
+from handlers.schemas import KeyBody, RotateBody
 from handlers.settings import (
     AuditHandler,
     DocumentHandler,

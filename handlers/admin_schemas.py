@@ -1,0 +1,135 @@
+"""What clients may send about settings, people, secrets, skills and instances; `handlers/schemas.py` has the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, Field, WithJsonSchema
+
+from starpod.auth.types import Role
+from starpod.config.sections import page_schema
+
+
+class InstanceBody(BaseModel):
+    """A new instance. `secrets` names those of this gateway's secrets that it gets."""
+
+    name: str | None = Field(default=None, max_length=64)
+    region: str | None = Field(default=None, max_length=200)
+    agent_id: str | None = Field(default=None, max_length=200)
+    description: str | None = Field(default=None, max_length=2000)
+    zone: str | None = Field(default=None, max_length=200)
+    machine_type: str | None = Field(default=None, max_length=200)
+    port: int | None = Field(default=None, ge=1024, le=65535)
+    secrets: list[str] = Field(default_factory=list, max_length=100)
+
+
+class DocumentBody(BaseModel):
+    """The text of one of the agent's files."""
+
+    content: str
+
+
+class HeartbeatBody(BaseModel):
+    """What the agent does by itself, and how often."""
+
+    enabled: bool
+    interval_minutes: int = Field(strict=True, le=2**31 - 1)
+    content: str = ""
+
+
+class FrontendBody(BaseModel):
+    """What the page greets with."""
+
+    greeting: str | None = Field(default=None, max_length=2000)
+    prompts: list[Annotated[str, Field(max_length=2000)]] = Field(max_length=50)
+
+
+class FolderBody(BaseModel):
+    """A new folder of a user."""
+
+    id: str
+
+
+class UserBody(BaseModel):
+    """A new user."""
+
+    email: str | None = Field(default=None, examples=["ann@example.org"])
+    display_name: str | None = Field(default=None, examples=["Ann"])
+    role: Role = "user"
+    filesystem_enabled: bool = False
+
+
+class UserChangeBody(BaseModel):
+    """What to change about a user."""
+
+    email: str | None = None
+    display_name: str | None = None
+    role: Role | None = None
+    filesystem_enabled: bool | None = None
+
+
+class TelegramLinkBody(BaseModel):
+    """The Telegram account of a user: its number, its name, or both."""
+
+    telegram_id: int | None = None
+    username: str | None = None
+
+
+class SkillChangeBody(BaseModel):
+    """What a skill says."""
+
+    description: str
+    body: str
+
+
+class SkillBody(SkillChangeBody):
+    """A new skill."""
+
+    name: str
+    connectors: list[str] = Field(default_factory=list, max_length=50)
+
+
+class SkillDraftBody(BaseModel):
+    """What a skill is to be about."""
+
+    name: str = Field(max_length=200)
+    description: str | None = Field(default=None, max_length=2_000)
+    prompt: str | None = Field(default=None, max_length=20_000)
+
+
+class ModelTestBody(BaseModel):
+    """Which model to ask, as provider/model."""
+
+    model: str = Field(max_length=200)
+
+
+class UserBudgetBody(BaseModel):
+    """A user's own limits in USD; null = as configured for everybody."""
+
+    daily_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+    monthly_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
+
+
+class VaultHostsBody(BaseModel):
+    """Where a secret may be sent; null = anywhere."""
+
+    allowed_hosts: list[str] | None = None
+
+
+class VaultBody(VaultHostsBody):
+    """A secret."""
+
+    value: str
+
+
+@cache
+def page_type(section: str) -> type[Mapping[str, Any]]:
+    """What a settings page may be saved as. It is read key by key (`starpod.config.sections`), by the schema of the settings."""
+    return cast(type[Mapping[str, Any]], Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=True))])
+
+
+def shown_page_type(section: str) -> object:
+    """What a settings page is shown as."""
+    return Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=False))]
