@@ -6,8 +6,10 @@ Pure functions. Telegram counts UTF-16 code units after it has read the HTML (co
 from __future__ import annotations
 
 import html
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from starpod.channels.telegram.markdown import Run, Style, read_markdown
 
@@ -40,27 +42,19 @@ def split(runs: Sequence[Run], limit: int) -> list[list[Run]]:
     Code blocks stay whole where they fit into a message. White space around a cut is dropped.
     """
     text = "".join(run.text for run in runs)
-    fixed = list(_code_blocks(runs))
+    starts = list(accumulate((len(run.text) for run in runs), initial=0))
+    fixed = [(starts[place], starts[place + 1]) for place, run in enumerate(runs) if run.style.pre is not None]
     parts = []
     start = _skip_blank_lines(text, 0)
     while start < len(text):
         end = _reach(text, start, limit)
         if end < len(text):
             end = _cut(text, start, end, fixed, limit)
-        part = _trimmed(_between(runs, start, end))
+        part = _trimmed(_between(runs, starts, start, end))
         if part:
             parts.append(part)
         start = end if _is_within(fixed, end) and text[end - 1] != "\n" and text[end] != "\n" else _skip_cut(text, end)
     return parts
-
-
-def _code_blocks(runs: Sequence[Run]) -> Iterator[tuple[int, int]]:
-    """Start and end of each code block, as offsets into the whole text."""
-    position = 0
-    for run in runs:
-        if run.style.pre is not None:
-            yield position, position + len(run.text)
-        position += len(run.text)
 
 
 def _reach(text: str, start: int, limit: int) -> int:
@@ -75,12 +69,12 @@ def _reach(text: str, start: int, limit: int) -> int:
 
 def _cut(text: str, start: int, end: int, fixed: Sequence[tuple[int, int]], limit: int) -> int:
     """Where a part that may reach to `end` had better end."""
-    for first, last in fixed:
-        if first < end < last:
-            if first > start and text[start:first].strip() and units(text[first:last]) <= limit:
-                return first
-            line = text.rfind("\n", max(start, first) + 1, end + 1)
-            return line if line > start else end
+    if (block := _block_at(fixed, end)) is not None:
+        first, last = block
+        if first > start and text[start:first].strip() and units(text[first:last]) <= limit:
+            return first
+        line = text.rfind("\n", max(start, first) + 1, end + 1)
+        return line if line > start else end
     for mark, least in (("\n\n", 0.5), ("\n", 0.3), (" ", 0.1)):
         place = text.rfind(mark, start + 1, end + 1)
         while place > start and _is_within(fixed, place):
@@ -91,7 +85,13 @@ def _cut(text: str, start: int, end: int, fixed: Sequence[tuple[int, int]], limi
 
 
 def _is_within(fixed: Sequence[tuple[int, int]], place: int) -> bool:
-    return any(first < place < last for first, last in fixed)
+    return _block_at(fixed, place) is not None
+
+
+def _block_at(fixed: Sequence[tuple[int, int]], place: int) -> tuple[int, int] | None:
+    """The code block, as start and end, that `place` lies within."""
+    before = bisect_left(fixed, (place, 0)) - 1
+    return fixed[before] if before >= 0 and place < fixed[before][1] else None
 
 
 def _skip_cut(text: str, place: int) -> int:
@@ -107,16 +107,13 @@ def _skip_blank_lines(text: str, place: int) -> int:
     return place
 
 
-def _between(runs: Sequence[Run], start: int, end: int) -> list[Run]:
+def _between(runs: Sequence[Run], starts: Sequence[int], start: int, end: int) -> list[Run]:
+    """What lies in [start, end); `starts` are the offsets of the runs."""
     part = []
-    position = 0
-    for run in runs:
-        text = run.text[max(0, start - position) : max(0, end - position)]
+    for place in range(bisect_right(starts, start) - 1, bisect_left(starts, end)):
+        text = runs[place].text[max(0, start - starts[place]) : end - starts[place]]
         if text:
-            part.append(Run(text, run.style))
-        position += len(run.text)
-        if position >= end:
-            break
+            part.append(Run(text, runs[place].style))
     return part
 
 
