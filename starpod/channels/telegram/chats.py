@@ -17,8 +17,9 @@ from starpod.auth.service import Auth
 from starpod.auth.types import User
 from starpod.channels.telegram import store
 from starpod.channels.telegram.chunks import to_chunks
-from starpod.channels.telegram.client import Client, Failing, Refused, TooLarge, Unreachable
+from starpod.channels.telegram.client import Client
 from starpod.channels.telegram.commands import COMMANDS, Commands, session_key
+from starpod.channels.telegram.failures import Failing, Refused, TooLarge, Unreachable
 from starpod.channels.telegram.incoming import Malformed, album_of, joined, read_update
 from starpod.channels.telegram.questions import Questions
 from starpod.channels.telegram.replies import Owed, Replies

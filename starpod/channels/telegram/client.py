@@ -1,7 +1,4 @@
-"""The Bot API as the channel uses it: messages out with patience, files in with a limit, and errors in our own words.
-
-No error that leaves this module, and nothing that it logs, holds the token: the library puts it into addresses and messages.
-"""
+"""The Bot API as the channel uses it: messages out with patience, files in with a limit. Its errors are those of `failures`."""
 
 from __future__ import annotations
 
@@ -24,21 +21,12 @@ from telegram import (
     ReplyParameters,
 )
 from telegram.constants import ChatAction
-from telegram.error import (
-    BadRequest,
-    ChatMigrated,
-    Conflict,
-    Forbidden,
-    InvalidToken,
-    NetworkError,
-    RetryAfter,
-    TelegramError,
-    TimedOut,
-)
+from telegram.error import BadRequest, Conflict
 from telegram.request import HTTPXRequest, RequestData
 from telegram.request._requestparameter import RequestParameter
 
 from starpod.channels.telegram.chunks import Chunk
+from starpod.channels.telegram.failures import LOST_CHAT, Failing, HideToken, Refused, TooLarge, quietly, told
 from starpod.channels.telegram.types import Address
 from starpod.net.tls import tls_context
 
@@ -55,51 +43,12 @@ LONGEST_WAIT_S = 60.0
 FETCH_PATIENCE_S = 30.0
 LARGEST_PHOTO = 10_000_000
 LARGEST_FILE = 50_000_000
-SEEN_TOKEN = re.compile(r"(?<!\d)\d+:[A-Za-z0-9_-]{6,}")
 WANTED = json.dumps(["message", "callback_query"])
 NOT_HTML = re.compile("can't parse entities|unsupported start tag|entity|entities", re.IGNORECASE)
 GONE = re.compile("message to (edit|delete|be replied) not found|message can't be (edited|deleted)", re.IGNORECASE)
 UNCHANGED = re.compile("message is not modified", re.IGNORECASE)
-LOST_CHAT = re.compile(
-    "chat not found|user not found|peer_id_invalid|chat_write_forbidden|not enough rights|deactivated", re.I
-)
 LOST_TOPIC = re.compile("message thread not found|topic_(closed|deleted)", re.IGNORECASE)
-TOO_LARGE = re.compile("entity too large", re.IGNORECASE)
 EMPTY = re.compile("text is empty|text must be non-empty", re.IGNORECASE)
-
-
-class Unreachable(Exception):
-    """The person cannot be reached, however often it is tried: the bot was blocked, or the chat is gone. The text is fit to show."""
-
-
-class Refused(Exception):
-    """Telegram will not take this, however often it is sent. The text is fit to show."""
-
-
-class Failing(Exception):
-    """Telegram cannot be reached, or does not answer as it should. `wait_s`: how long it asked to be left alone.
-
-    `is_lasting`: it will not pass by itself. The text is fit to show.
-    """
-
-    def __init__(self, reason: str, *, wait_s: float = 0.0, is_lasting: bool = False) -> None:
-        super().__init__(reason)
-        self.wait_s = wait_s
-        self.is_lasting = is_lasting
-
-
-class TooLarge(Exception):
-    """A file is larger than it may be; the argument is its size in bytes as far as it is known."""
-
-
-class HideToken(logging.Filter):
-    """Takes tokens out of what the libraries log: they write whole addresses."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        if SEEN_TOKEN.search(message):
-            record.msg, record.args = SEEN_TOKEN.sub("<token>", message), None
-        return True
 
 
 _hide_token = HideToken()
@@ -166,9 +115,9 @@ class Client:
             await self._bot.delete_webhook()
             self.username = self._bot.username
 
-        await _told(connect)
+        await told(connect)
         menu = [BotCommand(name, text) for name, text in commands]
-        await _quietly(lambda: self._bot.set_my_commands(menu))
+        await quietly(lambda: self._bot.set_my_commands(menu))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -193,10 +142,10 @@ class Client:
                 except Conflict as error:
                     if "webhook" in error.message.lower():
                         # Somebody set one meanwhile; without it the next poll works.
-                        await _quietly(self._bot.delete_webhook)
+                        await quietly(self._bot.delete_webhook)
                     raise
 
-        found = await _told(poll)
+        found = await told(poll)
         if not isinstance(found, list):
             raise Failing("Telegram's answer was no list of updates")
         return found
@@ -234,7 +183,7 @@ class Client:
                 logger.info("Telegram refused the formatting of a message; it is sent as plain text")
                 return await send(chunk.plain, None)
 
-        return await self._patiently(formatted) if is_patient else await _told(formatted)
+        return await self._patiently(formatted) if is_patient else await told(formatted)
 
     async def edit(
         self,
@@ -275,11 +224,11 @@ class Client:
                     return True
                 raise
 
-        return await self._patiently(formatted) if is_patient else await _told(formatted)
+        return await self._patiently(formatted) if is_patient else await told(formatted)
 
     async def delete(self, chat_id: int, message_id: int) -> None:
         """Take a message back; one that cannot be taken back stays."""
-        await _quietly(lambda: self._bot.delete_message(chat_id, message_id))
+        await quietly(lambda: self._bot.delete_message(chat_id, message_id))
 
     async def send_file(self, address: Address, file_name: str, mime_type: str, data: bytes) -> None:
         """Send a file, an image as a photo where Telegram takes it as one. Raises as `send`."""
@@ -308,13 +257,13 @@ class Client:
 
     async def typing(self, address: Address) -> None:
         """Show that an answer is being written; it does not matter when this fails."""
-        await _quietly(
+        await quietly(
             lambda: self._bot.send_chat_action(address.chat_id, ChatAction.TYPING, message_thread_id=address.thread_id)
         )
 
     async def answer_press(self, press_id: str, text: str) -> None:
         """End the waiting of a button that was pressed; it does not matter when this fails."""
-        await _quietly(lambda: self._bot.answer_callback_query(press_id, text[:200]))
+        await quietly(lambda: self._bot.answer_callback_query(press_id, text[:200]))
 
     async def fetch(self, file_id: str, limit_bytes: int) -> bytes:
         """The content of a file; waits out what passes within FETCH_PATIENCE_S. Raises TooLarge, Refused, Failing."""
@@ -361,7 +310,7 @@ class Client:
         wait_s = 1.0
         while True:
             try:
-                return await _told(call)
+                return await told(call)
             except Failing as error:
                 pause_s = max(error.wait_s, wait_s)
                 if loop.time() + pause_s > give_up_at:
@@ -378,52 +327,3 @@ class Client:
 
 def _reply(address: Address) -> ReplyParameters | None:
     return None if address.reply_to is None else ReplyParameters(address.reply_to, allow_sending_without_reply=True)
-
-
-async def _told(call: Callable[[], Awaitable[T]]) -> T:
-    """Call, with the library's errors in our words."""
-    try:
-        return await call()
-    except RetryAfter as error:
-        wait = error.retry_after
-        seconds = wait if isinstance(wait, int | float) else wait.total_seconds()
-        raise Failing(f"Telegram asked to wait for {seconds:g} s", wait_s=float(seconds)) from None
-    except InvalidToken:
-        raise Failing(
-            "Telegram does not know the token; set TELEGRAM_BOT_TOKEN to the one that @BotFather shows", is_lasting=True
-        ) from None
-    except Conflict as error:
-        if "webhook" in error.message.lower():
-            raise Failing("a webhook is set for this bot, so it cannot be polled") from None
-        raise Failing("another program polls this bot; stop it, or give this agent a bot of its own") from None
-    except Forbidden as error:
-        raise Unreachable(hidden(error.message)) from None
-    except ChatMigrated:
-        raise Unreachable("the group became a supergroup; write there again") from None
-    except BadRequest as error:
-        if LOST_CHAT.search(error.message):
-            raise Unreachable(hidden(error.message)) from None
-        raise Refused(hidden(error.message)) from None
-    except (TimedOut, TimeoutError):
-        raise Failing("Telegram did not answer in time") from None
-    except NetworkError as error:
-        if TOO_LARGE.search(error.message):
-            raise Refused("it is larger than Telegram takes") from None
-        raise Failing(f"Telegram cannot be reached: {hidden(error.message)}"[:200]) from None
-    except TelegramError as error:
-        raise Failing(hidden(error.message)[:200]) from None
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        # An answer of another shape than the library knows.
-        raise Failing(f"Telegram's answer could not be read: {type(error).__name__}") from None
-
-
-async def _quietly(call: Callable[[], Awaitable[object]]) -> None:
-    try:
-        await _told(call)
-    except (Failing, Refused, Unreachable) as error:
-        logger.debug("Telegram: %s", error)
-
-
-def hidden(text: str) -> str:
-    """The text without anything that looks like a token."""
-    return SEEN_TOKEN.sub("<token>", text)

@@ -14,8 +14,9 @@ from starpod.auth.limits import SlidingWindow
 from starpod.auth.service import Auth
 from starpod.channels.telegram import store
 from starpod.channels.telegram.chats import Bot, Chats
-from starpod.channels.telegram.client import Client, Failing, Refused, Unreachable
+from starpod.channels.telegram.client import Client
 from starpod.channels.telegram.commands import MENU
+from starpod.channels.telegram.failures import Failing, Refused, Unreachable
 from starpod.channels.telegram.incoming import chat_id_of, update_id_of
 from starpod.channels.telegram.questions import Questions
 from starpod.channels.telegram.replies import Owed, Replies, rendered

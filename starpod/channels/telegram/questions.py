@@ -15,7 +15,8 @@ from starpod.agent.types import ApprovalSettled, Published
 from starpod.approvals.types import Decision, Outcome, Question, Remember
 from starpod.auth.service import Auth
 from starpod.channels.telegram.chunks import Chunk, to_chunks
-from starpod.channels.telegram.client import Client, Failing, Refused, Unreachable
+from starpod.channels.telegram.client import Client
+from starpod.channels.telegram.failures import Failing, Refused, Unreachable
 from starpod.channels.telegram.replies import Replies
 from starpod.channels.telegram.types import Address, ButtonPress
 from starpod.clock import Clock, parse_time

@@ -14,7 +14,8 @@ from starpod.agent.types import Published
 from starpod.channels.telegram import store
 from starpod.channels.telegram.answer import NO_ANSWER, Answer
 from starpod.channels.telegram.chunks import Chunk, to_chunks
-from starpod.channels.telegram.client import Client, Failing, Refused, Unreachable
+from starpod.channels.telegram.client import Client
+from starpod.channels.telegram.failures import Failing, Refused, Unreachable
 from starpod.channels.telegram.types import Address, StreamMode
 from starpod.db.database import Database
 from starpod.errors import NotFound

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from starpod.agent.types import TurnRequest
-from starpod.channels.telegram.client import Client, Failing
+from starpod.channels.telegram.client import Client
+from starpod.channels.telegram.failures import Failing
 from starpod.errors import Upstream
 from starpod.outbox.types import RetryLater, Undeliverable
 from starpod.sessions.types import SessionKey
