@@ -28,6 +28,12 @@ class Ok(TypedDict):
     ok: Literal[True]
 
 
+class Running(TypedDict):
+    """Sessions that are being answered."""
+
+    session_ids: Sequence[str]
+
+
 class Done(TypedDict):
     """It is done."""
 

@@ -89,4 +89,11 @@ def _operation(action: str, channel: str, kinds: Sequence[type], summary: str) -
 
 
 def _token() -> dict[str, Any]:
-    return {"type": "object", "properties": {"token": {"type": "string", "description": KEY_IN_URL}}}
+    sessions = "1: tell also which sessions get busy and idle, and what running turns have cost so far."
+    return {
+        "type": "object",
+        "properties": {
+            "token": {"type": "string", "description": KEY_IN_URL},
+            "sessions": {"type": "string", "description": sessions},
+        },
+    }

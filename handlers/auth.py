@@ -57,6 +57,9 @@ class LoginHandler(BaseHandler):
             COOKIE,
             sign_in.token,
             expires=sign_in.expires_at,
+            max_age=max(
+                0, int((sign_in.expires_at - self.state.clock.now()).total_seconds())
+            ),  # whatever the browser's clock
             path="/",
             httponly=True,
             samesite="Strict",

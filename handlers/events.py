@@ -225,6 +225,25 @@ class ApprovalWaiting(TypedDict):
     expires_at: str
 
 
+class SessionChanged(TypedDict):
+    """A session of the user's gets busy or idle. Only for sockets opened with `sessions=1`."""
+
+    type: Literal["session_changed"]
+    session_id: str
+    is_running: bool
+
+
+class UsageMessage(TypedDict):
+    """What a running turn has used so far, after each call of the model but the last. Only for sockets opened with `sessions=1`."""
+
+    type: Literal["usage"]
+    session_id: str
+    turn_id: str
+    cost_usd: float
+    input_tokens: int
+    output_tokens: int
+
+
 AnyTurnMessage = (
     StreamStart
     | UserMessage
@@ -249,4 +268,6 @@ Message = (
     | ConfigRejectedMessage
     | InstanceChanged
     | ApprovalWaiting
+    | SessionChanged
+    | UsageMessage
 )

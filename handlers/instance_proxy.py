@@ -107,7 +107,8 @@ class InstanceSocketHandler(SocketHandler):
         try:
             address, key = await self.state.instances.address(self.path_args[0])
             headers = {"X-API-Key": key, PREFIX_HEADER: f"/i/{self.path_args[0]}"}
-            request = HTTPRequest(address.replace("http", "ws", 1) + "/ws", headers=headers)
+            watches = "?sessions=1" if self.get_query_argument("sessions", "") == "1" else ""
+            request = HTTPRequest(f"{address.replace('http', 'ws', 1)}/ws{watches}", headers=headers)
             connecting = tornado.websocket.websocket_connect(request, max_message_size=self.max_message_size)
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 self._other = await connecting

@@ -10,6 +10,8 @@ from pydantic_core import to_json
 from handlers import wire
 from handlers.events import Message
 from handlers.socket import SocketHandler
+from starpod.agent.turn import Turn
+from starpod.agent.turns import Activity
 from starpod.approvals.service import owns
 from starpod.approvals.types import Question
 from starpod.cron.types import CronComplete
@@ -36,6 +38,7 @@ class Notices:
             events.subscribe((ConfigReloaded, ConfigRejected), self._on_config),
             events.subscribe(InstanceStatusChanged, self._on_instance),
             state.agent.approvals.subscribe(self._on_question),
+            state.agent.turns.watch(self._on_turn),
         )
 
     def close(self) -> None:
@@ -77,6 +80,15 @@ class Notices:
             wire.question_event(question),
             lambda socket: not socket.is_following(question.turn_id) and owns(socket.viewer, question.user_id),
         )
+
+    def _on_turn(self, turn: Turn, activity: Activity) -> None:
+        """A session gets busy or idle, or costs more. Only sockets that asked for it are told."""
+        if activity == "paid":
+            spent = wire.spent(turn.session_id, turn.id, turn.usage)
+            self.tell(spent, lambda socket: socket.watches_sessions and socket.is_following(turn.id))
+            return
+        changed = wire.session_event(turn.session_id, is_running=activity == "busy")
+        self.tell(changed, lambda socket: socket.watches_sessions and owns(socket.viewer, turn.user_id))
 
 
 def _is_admin(socket: SocketHandler) -> bool:

@@ -19,6 +19,7 @@ from handlers.auth import describe
 from handlers.base import BaseHandler, Refused
 from handlers.instance_proxy import PREFIX_HEADER
 from starpod import __version__
+from starpod.clock import format_time
 from starpod.errors import Unavailable
 from starpod.sessions.types import SessionQuery, Viewer
 
@@ -77,6 +78,7 @@ class PageHandler(BaseHandler):
             **await public_config(self),
             "base": base,
             "version": __version__,
+            "now": format_time(self.state.clock.now()),
             "auth": {
                 "authenticated": signed_in,
                 "auth_disabled": signed_in and self.user is None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tornado.iostream
 
 from handlers import wire
+from handlers.answers import Running
 from handlers.base import BaseHandler
 from handlers.chat import answer, stream_turn
 from handlers.operations import EVENT_STREAM
@@ -36,6 +37,15 @@ class SessionListHandler(BaseHandler):
             before=asked.before,
         )
         self.send_json(await self.state.sessions.list_recent(self.asked_viewer(asked.user), query))
+
+
+class RunningHandler(BaseHandler):
+    """`GET /api/sessions/running`: ids of the sessions that are being answered."""
+
+    async def get(self) -> None:
+        viewer = self.asked_viewer(self.read_query(AskedQuery).user)
+        running: Running = {"session_ids": self.state.agent.turns.running_sessions_of(viewer.owner_ids)}
+        self.send_json(running)
 
 
 class SessionSearchHandler(BaseHandler):

@@ -52,7 +52,10 @@ SMALLEST_LIMIT = 32 * 1024 * 1024
 
 
 class SocketHandler(tornado.websocket.WebSocketHandler):
-    """One connection. Its turns are not its own: they go on when it closes."""
+    """One connection. Its turns are not its own: they go on when it closes.
+
+    With `?sessions=1` it is also told which of its user's sessions get busy and idle, and what running turns have cost so far.
+    """
 
     application: Application
 
@@ -63,6 +66,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         self._following: dict[str, Callable[[], None]] = {}
         self._inbox: asyncio.Queue[bytes | str] = asyncio.Queue(maxsize=INBOX_LIMIT)
         self._outbox: Outbox | None = None
+        self.watches_sessions = self.get_query_argument("sessions", "") == "1"
         self._tasks = TaskSet("socket")
         self._subscriptions: tuple[Callable[[], None], ...] = ()
 

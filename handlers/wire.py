@@ -15,7 +15,9 @@ from handlers.events import (
     ConfigReloadedMessage,
     InstanceChanged,
     JobNotification,
+    SessionChanged,
     TurnMessage,
+    UsageMessage,
 )
 from starpod.agent.types import (
     ApprovalRequested,
@@ -28,6 +30,7 @@ from starpod.agent.types import (
     TextDelta,
     ToolReturned,
     ToolUsed,
+    UsageRow,
     UserMessageAdded,
 )
 from starpod.approvals.types import Question
@@ -113,6 +116,23 @@ def budget_event(notice: BudgetNotice) -> BudgetNotification:
         "resets_at": notice.limit.resets_at,
         "text": notice.text,
     }
+
+
+def spent(session_id: str, turn_id: str, usage: UsageRow) -> UsageMessage:
+    """What a turn that goes on has used so far. It has no `seq`: told again, a turn tells it at its end."""
+    return {
+        "type": "usage",
+        "session_id": session_id,
+        "turn_id": turn_id,
+        "cost_usd": round(usage.cost_usd, 10),
+        "input_tokens": usage.input_tokens + usage.cache_read + usage.cache_write,
+        "output_tokens": usage.output_tokens,
+    }
+
+
+def session_event(session_id: str, *, is_running: bool) -> SessionChanged:
+    """What those who watch are told of a session that gets busy or idle."""
+    return {"type": "session_changed", "session_id": session_id, "is_running": is_running}
 
 
 def question_event(question: Question) -> ApprovalWaiting:

@@ -46,9 +46,10 @@ class Seen:
 class GatewayProcess:
     """One gateway as a child process, on one folder, started again and again."""
 
-    def __init__(self, folder: Path, base_url: str) -> None:
+    def __init__(self, folder: Path, base_url: str, *, keep_port: bool = False) -> None:
         self.folder = folder
         self.port = 0
+        self._keep_port = keep_port
         self._environ = {**os.environ, "STARPOD_API_KEY": KEY, "LOCAL_API_KEY": "unused"}
         self._process: asyncio.subprocess.Process | None = None
         paths, _ = prepare(folder, self._environ)
@@ -58,12 +59,17 @@ class GatewayProcess:
 
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "starpod.server", "--dir", str(self.folder), "--port", "0",
+            sys.executable, "-m", "starpod.server", "--dir", str(self.folder), "--port", str(self.port if self._keep_port else 0),
             env=self._environ, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
         self.port = int(line.decode().rsplit(":", 1)[1])
+
+    @property
+    def url(self) -> str:
+        """Scheme, host and port."""
+        return f"http://127.0.0.1:{self.port}"
 
     async def kill(self) -> None:
         assert self._process is not None

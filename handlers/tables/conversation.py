@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from handlers.answers import ApprovalsAnswer, ChatAnswer, FailedChat, Ok, Stopped
+from handlers.answers import ApprovalsAnswer, ChatAnswer, FailedChat, Ok, Running, Stopped
 from handlers.approvals import ApprovalHandler, ApprovalListHandler, RememberedHandler
 from handlers.chat import ChatHandler
 from handlers.operations import EVENT_STREAM, Delete, Get, Patch, Post, Route
@@ -25,6 +25,7 @@ from handlers.schemas import (
     SessionChangeBody,
     StopBody,
 )
+from handlers.session_files import SessionFileHandler, SessionFileListHandler
 from handlers.sessions import (
     ArchiveHandler,
     BranchHandler,
@@ -35,6 +36,7 @@ from handlers.sessions import (
     ReadHandler,
     RegenerateHandler,
     RestoreHandler,
+    RunningHandler,
     SessionEventsHandler,
     SessionHandler,
     SessionListHandler,
@@ -43,7 +45,7 @@ from handlers.sessions import (
     TurnListHandler,
 )
 from starpod.agent.types import Branch
-from starpod.sessions.types import ExportedTurn, Message, Session, SessionHit
+from starpod.sessions.types import ExportedTurn, Message, Session, SessionFile, SessionHit
 
 STREAM = (EVENT_STREAM,)
 FAILED = {402: FailedChat, 502: FailedChat}
@@ -82,6 +84,12 @@ SESSIONS = (
         Get("Sessions found by words", list[SessionHit], query=SessionSearchQuery),
     ),
     Route(
+        "/api/sessions/running",
+        RunningHandler,
+        "user",
+        Get("Ids of the sessions that are being answered", Running, query=AskedQuery),
+    ),
+    Route(
         "/api/sessions/{session_id}",
         SessionHandler,
         "user",
@@ -100,6 +108,18 @@ SESSIONS = (
         TurnListHandler,
         "user",
         Get("What each turn used and cost", list[ExportedTurn], query=AskedQuery),
+    ),
+    Route(
+        "/api/sessions/{session_id}/files",
+        SessionFileListHandler,
+        "user",
+        Get("Files that came with messages and answers", list[SessionFile], query=AskedQuery),
+    ),
+    Route(
+        "/api/sessions/{session_id}/files/{file_id}",
+        SessionFileHandler,
+        "user",
+        Get("A file's bytes", query=AskedQuery, media=("*/*",)),
     ),
     Route(
         "/api/sessions/{session_id}/events",

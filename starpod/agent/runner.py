@@ -78,7 +78,10 @@ class Runner:
         toolset: Callable[[Turn], AbstractToolset[ToolContext]],
         tool_context: Callable[[Turn], ToolContext],
         approvals: Approvals,
+        paid: Callable[[Turn], None],
     ) -> None:
+        """`paid` is called after each model call but the last: `turn.usage` has grown."""
+        self._paid = paid
         self._approvals = approvals
         self._database = database
         self._clock = clock
@@ -170,6 +173,8 @@ class Runner:
         turn.book(usage)
         turn.call = None
         self._calls.release(turn)
+        if not is_final:
+            self._paid(turn)
         if text:
             turn.texts.append(text)
         run.history.append(row_id, response)

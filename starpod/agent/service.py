@@ -27,6 +27,7 @@ from starpod.agent.replay import replay
 from starpod.agent.request_checks import check_request
 from starpod.agent.review import MemoryKeeper, Subject
 from starpod.agent.runner import Runner
+from starpod.agent.session_files import SessionFiles
 from starpod.agent.skill_drafts import SkillDraft, SkillDrafts
 from starpod.agent.turn import Turn
 from starpod.agent.turns import Prepared, Submitted, Turns, submitted
@@ -137,8 +138,10 @@ class Agent:
             toolset=self._tools,
             tool_context=self._tool_context,
             approvals=self.approvals,
+            paid=lambda turn: self.turns.tell(turn, "paid"),
         )
         self.turns = Turns(database, clock, self._tasks, self._run)
+        self.files = SessionFiles(database, self.home_of)
         self.branches = Branches(database, self.turns, clock, self._prepare_again)
 
     async def open(self) -> list[str]:

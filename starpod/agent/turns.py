@@ -9,6 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 from starpod.agent import branch_store, store
 from starpod.agent.store import Accepted
@@ -23,6 +24,9 @@ from starpod.tasks import TaskSet
 logger = logging.getLogger(__name__)
 
 RunTurn = Callable[[Turn], Awaitable[None]]
+Activity = Literal["busy", "paid", "idle"]
+"""A turn begins; it has paid for a model call and goes on; it leaves its session with nothing more to do."""
+Watcher = Callable[[Turn, Activity], None]
 
 
 @dataclass(slots=True)
@@ -87,9 +91,20 @@ class Turns:
         self._running = 0
         self._is_closing = False
         self._slot_waiters: deque[Turn] = deque()
+        self._watchers: list[Watcher] = []
 
     def __len__(self) -> int:
         return len(self._live)
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """Tell `watcher` what turns are about, whoever follows them; the returned function ends that."""
+        self._watchers.append(watcher)
+        return lambda: self._watchers.remove(watcher)
+
+    def tell(self, turn: Turn, activity: Activity) -> None:
+        """Tell those who watch."""
+        for watcher in tuple(self._watchers):
+            watcher(turn, activity)
 
     async def submit(self, request: TurnRequest, prepared: Prepared) -> tuple[Turn | None, Accepted]:
         """Store a message and see to its turn. The turn is None for one that ended before this process knew of it (a duplicate).
@@ -188,6 +203,11 @@ class Turns:
     def running_session_ids(self) -> set[str]:
         """Sessions that are being answered."""
         return set(self._lanes)
+
+    def running_sessions_of(self, owner_ids: tuple[str, ...] | None) -> list[str]:
+        """Sessions of these owners (None: of all) that are being answered."""
+        live = self._live.values()
+        return sorted({turn.session_id for turn in live if owner_ids is None or turn.user_id in owner_ids})
 
     def running_ids(self) -> set[str]:
         """Turns that run or wait."""
@@ -304,10 +324,13 @@ class Turns:
             self._slot_waiters.append(turn)
 
     async def _drive(self, turn: Turn) -> None:
+        self.tell(turn, "busy")
         try:
             await self._run_turn(turn)
         finally:
             self._leave(turn)
+            if turn.session_id not in self._lanes:
+                self.tell(turn, "idle")
 
     def _leave(self, turn: Turn) -> None:
         turn.is_accepting = False

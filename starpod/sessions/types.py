@@ -105,6 +105,19 @@ class ExportedFile:
 
 
 @dataclass(frozen=True, slots=True)
+class SessionFile:
+    """A file that came with a message ("in") or with an answer ("out")."""
+
+    id: str
+    turn_id: str | None
+    direction: Literal["in", "out"]
+    file_name: str
+    mime_type: str
+    size_bytes: int
+    created_at: str
+
+
+@dataclass(frozen=True, slots=True)
 class StoredFile:
     """A file that came with a message; `path` is relative to its owner's home."""
 

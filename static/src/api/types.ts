@@ -63,6 +63,16 @@ export interface Attachment {
   data: string;
 }
 
+/** A file of a conversation as the server keeps it. */
+export interface SessionFile {
+  id: string;
+  turn_id: string | null;
+  direction: "in" | "out";
+  file_name: string;
+  mime_type: string;
+  size_bytes: number;
+}
+
 interface InTurn {
   session_id: string;
   turn_id: string;
@@ -128,6 +138,8 @@ export type OtherFrame =
   | { type: "config_reloaded"; changed: string[]; restart_needed: string[] }
   | { type: "config_rejected"; file: string; line: number | null; reason: string }
   | { type: "instance_status_changed"; id: string; name: string; status: string; error: string | null }
+  | { type: "usage"; session_id: string; turn_id: string; cost_usd: number }
+  | { type: "session_changed"; session_id: string; is_running: boolean }
   | { type: "resync"; session_id: string; turn_id: string | null }
   | { type: "not_running"; session_id: string }
   | { type: "pong" };

@@ -3,6 +3,7 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Session } from "../api/types";
 import { archiveSession, deleteSession, hasMore, loadMore, pinSession, renameSession, restoreSession, sessions } from "../chat/sessions";
+import { current } from "../chat/current";
 import { forgetNew, runningSessions, titleOf } from "../chat/conversation";
 import { briefly, daysAgo, locale, t } from "../i18n";
 import { ask } from "../ui/dialog";
@@ -77,6 +78,11 @@ export async function archive(session: Session): Promise<void> {
   toast(t("session.archived"), { text: titleOf(session), actions: [{ label: t("undo"), run: () => void archiveSession(session.id, false).catch(tell) }] });
 }
 
+async function bringBack(session: Session): Promise<void> {
+  await archiveSession(session.id, false).catch(tell);
+  void current.value?.load();
+}
+
 async function rename(session: Session): Promise<void> {
   const title = await ask({ title: t("session.rename"), label: t("session.title"), value: session.title ?? "" });
   if (title?.trim()) await renameSession(session.id, title.trim()).catch(tell);
@@ -95,7 +101,9 @@ export const sessionItems = (session: Session) => [
   { label: session.is_pinned ? t("session.unpin") : t("session.pin"), icon: <Icon of={Pin} />, run: () => void pinSession(session.id, !session.is_pinned).catch(tell) },
   { label: t("session.export"), icon: <Icon of={Download} />, run: () => download(session, "markdown") },
   { label: t("session.export_json"), icon: <Icon of={Download} />, run: () => download(session, "json") },
-  { label: t("session.archive"), icon: <Icon of={Archive} />, run: () => void archive(session) },
+  session.is_archived
+    ? { label: t("archived.restore"), icon: <Icon of={Archive} />, run: () => void bringBack(session) }
+    : { label: t("session.archive"), icon: <Icon of={Archive} />, run: () => void archive(session) },
   { label: t("delete"), icon: <Icon of={Trash2} />, isDanger: true, run: () => void remove(session) },
 ];
 
@@ -122,7 +130,13 @@ function SessionList() {
     const watcher = new IntersectionObserver(([entry]) => {
       if (!entry!.isIntersecting || isBusy || !hasMore.value) return;
       isBusy = true;
-      void loadMore().catch(() => null).finally(() => (isBusy = false));
+      void loadMore().catch(() => null).finally(() => {
+        isBusy = false;
+        // Looked at anew: the end may still be near.
+        if (!end.current) return;
+        watcher.unobserve(end.current);
+        watcher.observe(end.current);
+      });
     }, { rootMargin: "300px" });
     watcher.observe(end.current!);
     return () => watcher.disconnect();
@@ -171,6 +185,7 @@ export function Sidebar() {
           label={t("side.account", { name })} class="person" align="start" up
           items={[
             { label: t("nav.settings"), run: () => void go("settings") },
+            { label: t("archived.title"), run: () => open("archived") },
             { label: t("keys.title"), run: () => open("shortcuts"), hint: hintOf("shortcuts") },
             ...(boot.auth.auth_disabled ? [] : [{ label: t("side.sign_out"), icon: <Icon of={LogOut} />, run: () => void signOut() }]),
           ]}

@@ -20,6 +20,13 @@ export function endSession(): void {
 }
 onSignedOut(endSession);
 
+/** Windows of one browser share one sign-in: when it becomes somebody else's, no window goes on showing what was the other's. */
+const windows = "BroadcastChannel" in globalThis ? new BroadcastChannel(`starpod.who ${boot.base}`) : null;
+if (windows && isSignedIn.value) {
+  windows.onmessage = (event: MessageEvent<string | null>) => event.data !== (user?.id ?? "") && location.reload();
+  windows.postMessage(user?.id ?? "");
+}
+
 /** Trade a key, or the code of a sign-in link, for a cookie; then the page is loaded anew with everything of that person. */
 export async function signIn(credential: { key: string } | { code: string }): Promise<void> {
   await api.post("api/auth/login", credential);
@@ -28,6 +35,7 @@ export async function signIn(credential: { key: string } | { code: string }): Pr
 
 export async function signOut(): Promise<void> {
   await api.post("api/auth/logout").catch(() => null);
+  windows?.postMessage(null);
   disconnect();
   location.assign(boot.base);
 }

@@ -1,4 +1,5 @@
 /** What the server wrote into the page: configuration, sign-in state, newest sessions. */
+import { signal } from "@preact/signals";
 import type { Session, User } from "../api/types";
 
 export interface Boot {
@@ -9,6 +10,8 @@ export interface Boot {
   attachments: { enabled: boolean; max_file_size: number; allowed_extensions: string[] };
   base: string;
   version: string;
+  /** The gateway's time when it wrote this. */
+  now: string;
   auth: { authenticated: boolean; auth_disabled: boolean; user: User | null };
   sessions: Session[];
 }
@@ -20,6 +23,9 @@ declare global {
 }
 
 export const boot: Boot = window.__STARPOD__;
+
+/** The models that may be chosen, the gateway's own choice first; they change with the settings. */
+export const models = signal<string[]>(boot?.models ?? []);
 
 /** An address below the page's base, which is `/` or `/i/<id>/`. */
 export const at = (path: string): string => boot.base + path.replace(/^\//, "");

@@ -3,12 +3,12 @@ import { computed, effect, signal } from "@preact/signals";
 import { api, enc } from "../api/client";
 import type { Notice, ServerFrame } from "../api/types";
 import { isAnyRunning } from "../chat/conversation";
-import { markRead, sessions } from "../chat/sessions";
+import { loadPinned, markRead, sessions } from "../chat/sessions";
 import { t } from "../i18n";
 import { onFrame, onOpen } from "../socket/socket";
 import { tell, toast } from "../ui/toast";
 import { isSignedIn } from "./auth";
-import { at } from "./boot";
+import { at, models } from "./boot";
 import { go, path } from "./router";
 
 const KEPT = 50;
@@ -46,6 +46,8 @@ function hear(frame: ServerFrame): void {
   } else if (frame.type === "budget_notice") {
     toast(t("news.budget"), { kind: "error", text: frame.text });
     void loadNotices();
+  } else if (frame.type === "config_reloaded") {
+    if (frame.changed.includes("models")) void api.get<{ models: string[] }>("api/config").then((config) => (models.value = config.models), () => null);
   } else if (frame.type === "config_rejected") {
     toast(t("news.config"), { kind: "error", text: `${frame.file}${frame.line ? `:${frame.line}` : ""}: ${frame.reason}` });
   } else if (frame.type === "error" && !frame.client_message_id && !frame.session_id) {
@@ -59,7 +61,7 @@ const icon = (hasNews: boolean) =>
 /** Watches as long as the page lives. */
 export function watchNews(): () => void {
   if (!isSignedIn.value) return () => {};
-  const first = setTimeout(() => void loadNotices(), SETTLED_MS);
+  const first = setTimeout(() => { void loadNotices(); void loadPinned(); }, SETTLED_MS);
   const stops = [
     onFrame(hear),
     onOpen((isFirst) => !isFirst && void loadNotices()),

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import type { ComponentType } from "preact";
 
-export type Overlay = "palette" | "shortcuts" | "notices";
+export type Overlay = "palette" | "shortcuts" | "notices" | "archived";
 export const overlay = signal<Overlay | null>(null);
 export const closeOverlay = (): void => void (overlay.value = null);
 
@@ -10,6 +10,7 @@ const sources: Record<Overlay, () => Promise<{ default: ComponentType }>> = {
   palette: () => import("../overlay/Palette"),
   shortcuts: () => import("../overlay/Shortcuts"),
   notices: () => import("../overlay/Notices"),
+  archived: () => import("../overlay/Archived"),
 };
 const parts = signal<Partial<Record<Overlay, ComponentType>>>({});
 

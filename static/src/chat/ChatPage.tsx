@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { For } from "@preact/signals/utils";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isAdmin } from "../app/auth";
-import { boot } from "../app/boot";
+import { boot, models } from "../app/boot";
 import { setTitle } from "../app/news";
 import { link, path, rename } from "../app/router";
 import { newChat, sessionItems } from "../app/Sidebar";
@@ -30,13 +30,13 @@ export function ChatPage({ id }: { id: string | null }) {
 
 function Head({ talk }: { talk: Conversation }) {
   const session = talk.session.value;
-  const model = chosenModel.value ?? boot.models[0] ?? "";
+  const model = chosenModel.value ?? models.value[0] ?? "";
   const brief = model.split("/").slice(1).join("/") || model;
   return (
     <TopBar>
       {talk.turns.value.length || talk.id ? <h1 class="cut" dir="auto">{session ? titleOf(session) : t("nav.new")}</h1> : <span class="grow" />}
-      {boot.models.length > 0 && (
-        <MenuButton label={t("chat.model", { model: brief })} class="pill" items={boot.models.map((each) => ({ label: each, isChecked: each === model, run: () => (chosenModel.value = each) }))}>
+      {models.value.length > 0 && (
+        <MenuButton label={t("chat.model", { model: brief })} class="pill" items={models.value.map((each) => ({ label: each, isChecked: each === model, run: () => (chosenModel.value = each) }))}>
           <span class="cut">{brief}</span><Icon of={ChevronDown} size={15} />
         </MenuButton>
       )}
@@ -50,7 +50,7 @@ function Welcome({ talk }: { talk: Conversation }) {
     <div class="welcome">
       <Mark size={52} />
       <h1>{boot.greeting || t("chat.greeting", { name: boot.agent_name })}</h1>
-      {isAdmin && boot.models[0] === "offline/assistant" && <p class="quiet">{t("chat.no_model")} <a {...link("start")}>{t("chat.first_steps")}</a></p>}
+      {isAdmin && models.value[0] === "offline/assistant" && <p class="quiet">{t("chat.no_model")} <a {...link("start")}>{t("chat.first_steps")}</a></p>}
       <div class="prompts">
         {boot.prompts.map((prompt) => <button type="button" class="button" key={prompt} onClick={() => talk.say(prompt, [], chosenModel.value)}>{prompt}</button>)}
       </div>

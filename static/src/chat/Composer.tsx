@@ -2,12 +2,14 @@
 import { useEffect, useId, useRef, useState } from "preact/hooks";
 import { api } from "../api/client";
 import type { Attachment, Skill } from "../api/types";
+import { user } from "../app/auth";
 import { load, save } from "../app/storage";
 import { money, t } from "../i18n";
 import { ArrowDown, ArrowUp, FileText, Icon, Paperclip, Square, X } from "../ui/icons";
+import { directionOf, LONG_TEXT } from "../ui/direction";
 import { tell } from "../ui/toast";
 import type { Conversation } from "./conversation";
-import { dataUrl, isPicture, objection, read } from "./files";
+import { isPicture, objection, read, sourceOf } from "./files";
 
 interface Props {
   talk: Conversation;
@@ -21,9 +23,18 @@ interface Props {
 const chosenFiles = new WeakMap<Conversation, Attachment[]>();
 let skills: Promise<Skill[]> | null = null;
 const isTouch = matchMedia("(pointer: coarse)").matches;
+const REST_MS = 400;
+let resting = 0;
+
+/** Storing a long text at every key would be felt. */
+function keepDraft(name: string, value: string): void {
+  clearTimeout(resting);
+  if (value.length <= LONG_TEXT) save(name, value || null);
+  else resting = window.setTimeout(() => save(name, value), REST_MS);
+}
 
 export function Composer({ talk, model, isFollowing, onLatest, onSent }: Props) {
-  const draft = `draft.${talk.id ?? "new"}`;
+  const draft = `draft.${user?.id ?? ""}.${talk.id ?? "new"}`;
   const [text, setText] = useState(() => load(draft) ?? "");
   const [files, setFiles] = useState<Attachment[]>(() => chosenFiles.get(talk) ?? []);
   const [problem, setProblem] = useState<string | null>(null);
@@ -39,7 +50,7 @@ export function Composer({ talk, model, isFollowing, onLatest, onSent }: Props) 
   const write = (value: string) => {
     setText(value);
     setProblem(null);
-    save(draft, value || null);
+    keepDraft(draft, value);
     const wanted = /^\/([\w-]*)$/.exec(value)?.[1];
     if (wanted === undefined) return menu.length ? setMenu([]) : undefined;
     skills ??= api.get<Skill[]>("api/skills").catch(() => ((skills = null), []));
@@ -95,11 +106,31 @@ export function Composer({ talk, model, isFollowing, onLatest, onSent }: Props) 
     if (!isTouch) box.current?.focus();
   }, [talk]);
 
+  // A message that was refused comes back to be changed; what stands here already stays.
+  const back = talk.recalled.value;
+  useEffect(() => {
+    if (!back) return;
+    talk.recalled.value = null;
+    write([back.text, text].filter(Boolean).join("\n\n"));
+    keep([...back.files, ...files]);
+    box.current?.focus();
+  }, [back]);
+
   const choose = (skill: Skill | undefined) => {
     if (!skill) return;
     write(`/${skill.name} `);
     setMenu([]);
     box.current?.focus();
+  };
+  const paste = (event: ClipboardEvent) => {
+    const files = [...(event.clipboardData?.files ?? [])];
+    if (files.length) {
+      event.preventDefault();
+      void add(files).catch(tell);
+    }
+    // Known before the browser lays the text out.
+    const pasted = event.clipboardData?.getData("text/plain") ?? "";
+    if (pasted.length > LONG_TEXT) box.current!.dir = directionOf(text || pasted);
   };
   const onKey = (event: KeyboardEvent) => {
     if (event.isComposing || event.keyCode === 229) return;
@@ -145,7 +176,7 @@ export function Composer({ talk, model, isFollowing, onLatest, onSent }: Props) 
           <ul class="chips">
             {files.map((file, index) => (
               <li class="chip" key={index}>
-                {isPicture(file) ? <img src={dataUrl(file)} alt="" /> : <Icon of={FileText} />}
+                {isPicture(file) ? <img src={sourceOf(file, null)} alt="" /> : <Icon of={FileText} />}
                 <span class="cut">{file.file_name}</span>
                 <button type="button" class="icon-button" aria-label={t("composer.remove", { name: file.file_name })} onClick={() => keep(files.filter((each) => each !== file))}><Icon of={X} size={14} /></button>
               </li>
@@ -154,11 +185,11 @@ export function Composer({ talk, model, isFollowing, onLatest, onSent }: Props) 
         )}
         {problem && <p class="box-error" role="alert">{problem}</p>}
         <textarea
-          ref={box} rows={1} value={text} dir="auto" aria-label={t("composer.label")} enterkeyhint={isTouch ? "enter" : "send"}
+          ref={box} rows={1} class={text.length > LONG_TEXT ? "long" : ""} value={text} dir={directionOf(text)} aria-label={t("composer.label")} enterkeyhint={isTouch ? "enter" : "send"}
           placeholder={t(isOver ? "composer.drop" : isRunning ? "composer.running" : "composer.idle")}
           aria-controls={menu.length ? id : undefined} aria-autocomplete="list" aria-activedescendant={menu.length ? `${id}-${here}` : undefined}
           onInput={(event) => write(event.currentTarget.value)} onKeyDown={onKey}
-          onPaste={(event) => { if (event.clipboardData?.files.length) { event.preventDefault(); void add([...event.clipboardData.files]).catch(tell); } }}
+          onPaste={paste}
         />
         <div class="box-foot">
           <input ref={picker} type="file" multiple hidden onChange={(event) => { void add([...(event.currentTarget.files ?? [])]).catch(tell); event.currentTarget.value = ""; }} />

@@ -1,13 +1,16 @@
 /** Tool steps on a rail. When the answer goes on, finished steps fold into one line. */
 import { useEffect, useState } from "preact/hooks";
-import { seconds, t } from "../i18n";
+import { bytes, seconds, t } from "../i18n";
 import { Brain, ChevronRight, Clock, FileText, Globe, Icon, Search, Terminal, Wrench } from "../ui/icons";
 import type { Conversation } from "./conversation";
+import { saveText } from "./files";
 import type { ToolPart } from "./turns";
 import { api, enc } from "../api/client";
 import type { StoredMessage } from "../api/types";
 
 const SHOWN_CHARACTERS = 4000;
+/** More than this is slow to lay out; who wants it all gets a file. */
+const MOST_CHARACTERS = 300_000;
 const ICONS = [[/bash|shell/i, Terminal], [/memory/i, Brain], [/search|grep|glob/i, Search], [/web|fetch|browser/i, Globe], [/read|write|edit|file|attach/i, FileText], [/cron|heartbeat/i, Clock]] as const;
 const iconOf = (name: string) => ICONS.find(([words]) => words.test(name))?.[1] ?? Wrench;
 
@@ -46,8 +49,9 @@ function Output({ step, talk }: { step: ToolPart; talk: Conversation }) {
   return (
     <div class="output">
       {Object.keys(step.input).length > 0 && <><p class="output-head">{t("tool.input")}</p><pre tabIndex={0}>{JSON.stringify(step.input, null, 2).slice(0, 20_000)}</pre></>}
-      {step.output !== null && <><p class="output-head">{t("tool.output")}</p><pre tabIndex={0}>{(isWhole ? text : text.slice(0, SHOWN_CHARACTERS)) || t("tool.nothing")}</pre></>}
+      {step.output !== null && <><p class="output-head">{t("tool.output")}</p><pre tabIndex={0}>{text.slice(0, isWhole ? MOST_CHARACTERS : SHOWN_CHARACTERS) || t("tool.nothing")}</pre></>}
       {isLong && !isWhole && <button type="button" class="text-button" onClick={() => void showAll()}>{t("tool.all")}</button>}
+      {isWhole && text.length > MOST_CHARACTERS && <button type="button" class="text-button" onClick={() => saveText(text, `${step.name}.txt`)}>{t("tool.save", { size: bytes(text.length) })}</button>}
     </div>
   );
 }

@@ -1,15 +1,18 @@
 /** One conversation as it is known here: loaded from the server, kept live by the socket, whole again after every break. */
 import { computed, signal } from "@preact/signals";
 import { api, ApiError, enc } from "../api/client";
-import type { Attachment, Branch, OtherFrame, ServerFrame, Session, StoredMessage, TurnFrame, TurnUsage } from "../api/types";
+import type { Attachment, Branch, OtherFrame, ServerFrame, Session, SessionFile, StoredMessage, TurnFrame, TurnUsage } from "../api/types";
 import { t } from "../i18n";
 import { announce } from "../app/announce";
+import { tell } from "../ui/toast";
 import { deliver, onFrame, onOpen, send } from "../socket/socket";
 import { refreshSessions, sessions, upsertSession } from "./sessions";
-import { fromMessages, hear, newTurn, said, type Turn, type UserPart, userPart } from "./turns";
+import { addFile, fromMessages, hear, newTurn, said, type Turn, type UserPart, userPart } from "./turns";
 
 const PAGE = 60;
 const RETOLD_MS = 30;
+/** The first screen comes first. */
+const SETTLED_MS = 700;
 const uid = (): string => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
 
 export class Conversation {
@@ -19,6 +22,8 @@ export class Conversation {
   readonly session = signal<Session | null>(null);
   readonly hasOlder = signal(false);
   readonly branches = signal<Branch[]>([]);
+  /** A message that was taken back into the box, to be changed there. */
+  readonly recalled = signal<{ text: string; files: Attachment[] } | null>(null);
   readonly key: string;
   id: string | null;
   #oldest: number | null = null;
@@ -56,6 +61,7 @@ export class Conversation {
       this.follow();
       void this.loadBranches();
       void this.loadUsage();
+      void this.loadFiles();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.problem.value = error.message;
@@ -70,6 +76,10 @@ export class Conversation {
     const loaded = fromMessages(rows).map((turn) => {
       const old = known.get(turn.id);
       if (!old) return turn;
+      if (this.#stale.delete(old)) {
+        old.parts.value = turn.parts.value;
+        return old;
+      }
       // The same turn keeps its place in the page: only what the server says replaces what was drawn.
       if (!old.isRunning.value && old.parts.value.length >= turn.parts.value.length) return old;
       if (!old.isRunning.value) old.parts.value = turn.parts.value;
@@ -80,6 +90,17 @@ export class Conversation {
     this.turns.value = [...loaded, ...live, ...waiting];
     this.#oldest = rows[0]?.id ?? null;
   }
+
+  /** The server knows a turn only from its store: it has ended, and what is stored is all that there is of it. */
+  #resync(turnId: string | null): void {
+    const turn = this.turns.value.find((each) => each.id === turnId);
+    if (turn) {
+      turn.isRunning.value = false;
+      this.#stale.add(turn);
+    }
+    void this.load();
+  }
+  #stale = new WeakSet<Turn>();
 
   async loadOlder(): Promise<void> {
     if (!this.id || !this.hasOlder.value || this.#oldest === null) return;
@@ -96,6 +117,7 @@ export class Conversation {
       this.turns.value = [...older, first, ...rest];
     } else this.turns.value = [...older, ...this.turns.value];
     void this.loadUsage();
+    void this.loadFiles();
   }
 
   /** What the turns shown have used; those that were heard to their end know it themselves. */
@@ -104,6 +126,15 @@ export class Conversation {
     const rows = await api.get<TurnUsage[]>(`api/sessions/${enc(this.id)}/turns`).catch(() => []);
     const known = new Map(rows.map((row) => [row.id, row]));
     for (const turn of this.turns.value) if (turn.id) turn.used.value = known.get(turn.id) ?? null;
+  }
+
+  /** Which files came with the messages and answers shown. */
+  async loadFiles(): Promise<void> {
+    if (!this.id) return;
+    for (const file of await api.get<SessionFile[]>(`api/sessions/${enc(this.id)}/files`).catch(() => [])) {
+      const turn = this.turns.value.find((each) => each.id === file.turn_id);
+      if (turn) addFile(turn, file);
+    }
   }
 
   async loadBranches(): Promise<void> {
@@ -155,7 +186,8 @@ export class Conversation {
   edit(turn: Turn, messageId: number, text: string, model: string | null): void {
     if (!this.id) return;
     const index = this.turns.value.indexOf(turn);
-    const fresh = newTurn(null, [userPart(text, [], "waiting")]);
+    const own = turn.parts.value.find((part): part is UserPart => part.kind === "user" && part.messageId === messageId);
+    const fresh = newTurn(null, [userPart(text, own?.files, "waiting")]);
     this.turns.value = [...this.turns.value.slice(0, index), fresh];
     this.#submit(fresh, null, { type: "edit", session_id: this.id, message_id: messageId, text, ...(model ? { model } : {}) });
   }
@@ -178,6 +210,15 @@ export class Conversation {
   }
   #failed = new Map<Turn, () => void>();
 
+  /** Take a message that the server refused back into the box. */
+  recall(turn: Turn): void {
+    const own = turn.parts.value[0];
+    if (own?.kind !== "user") return;
+    this.#failed.delete(turn);
+    this.turns.value = this.turns.value.filter((each) => each !== turn);
+    this.recalled.value = { text: own.text, files: own.files.filter((file): file is Attachment => "data" in file) };
+  }
+
   #mark(turn: Turn, state: UserPart["state"], error?: string, messageId?: number): void {
     turn.parts.value = turn.parts.value.map((part, index) =>
       part.kind === "user" && index === 0 ? { ...part, state, messageId: messageId ?? part.messageId, ...(error ? { error } : {}) } : part,
@@ -197,7 +238,8 @@ export class Conversation {
     if (frame.type === "accepted" || (frame.type === "error" && frame.client_message_id)) return this.#settle(frame);
     if (!("session_id" in frame) || !this.id || frame.session_id !== this.id) return false;
     if ("seq" in frame) this.#hear(frame as TurnFrame);
-    else if (frame.type === "resync") void this.load();
+    else if (frame.type === "resync") this.#resync(frame.turn_id);
+    else if (frame.type === "usage") this.#pay(frame.turn_id, frame.cost_usd);
     else if (frame.type === "approval_waiting" || frame.type === "not_running") this.follow();
     return true;
   }
@@ -267,6 +309,7 @@ export class Conversation {
     setTimeout(() => {
       this.#retold.delete(turn.id!);
       const end = frames.findIndex((frame) => frame.type === "stream_end");
+      turn.seq = 0; // what is told from the store is numbered anew
       for (const frame of end < 0 ? frames : frames.slice(end)) hear(turn, frame);
     }, RETOLD_MS);
   }
@@ -278,9 +321,15 @@ export class Conversation {
     if (row && turn.parts.value[0]?.kind !== "user") turn.parts.value = [userPart(row.content, [], "sent", row.id), ...turn.parts.value];
   }
 
+  #pay(turnId: string, usd: number): void {
+    const turn = this.turns.value.find((each) => each.id === turnId);
+    if (turn) turn.spent.value = usd;
+  }
+
   /** What the turn that runs has cost so far, in USD. */
   get spent(): number {
-    return this.turns.value.find((turn) => turn.isRunning.value)?.spent.value ?? 0;
+    const turn = this.turns.value.find((each) => each.isRunning.value);
+    return turn ? turn.spent.value || (turn.used.value?.cost_usd ?? 0) : 0;
   }
 
   lastReply(): string | null {
@@ -292,9 +341,23 @@ export class Conversation {
 const open = new Map<string, Conversation>();
 let fresh: Conversation | null = null;
 const running = signal<ReadonlySet<Conversation>>(new Set());
-/** Ids of the sessions in which a turn runs, as far as this tab has heard. */
-export const runningSessions = computed(() => new Set([...running.value].flatMap((each) => each.id ?? [])));
-export const isAnyRunning = computed(() => running.value.size > 0);
+/** Sessions that are being answered without this tab having them open: another tab wrote, a job runs, a message came by Telegram. */
+const elsewhere = signal<ReadonlySet<string>>(new Set());
+/** Ids of the sessions in which a turn runs. */
+export const runningSessions = computed(() => new Set([...[...running.value].flatMap((each) => each.id ?? []), ...elsewhere.value]));
+export const isAnyRunning = computed(() => runningSessions.value.size > 0 || running.value.size > 0);
+
+async function learnRunning(): Promise<void> {
+  const found = await api.get<{ session_ids: string[] }>("api/sessions/running").catch(() => null);
+  if (found) elsewhere.value = new Set(found.session_ids);
+}
+
+function noteElsewhere(id: string, isRunning: boolean): void {
+  const ids = new Set(elsewhere.value);
+  if (isRunning) ids.add(id);
+  else ids.delete(id);
+  elsewhere.value = ids;
+}
 
 /** The conversation of a session; without an id, a new one. */
 export function conversation(id: string | null): Conversation {
@@ -320,17 +383,35 @@ export function forgetNew(): void {
 const everyone = (): Conversation[] => [...open.values(), ...(fresh ? [fresh] : [])];
 
 let refresh = 0;
+/** The fate of a message that was written before this page was loaded anew. */
+function hearStray(frame: ServerFrame): void {
+  if (frame.type === "accepted") void open.get(frame.session_id)?.load();
+  else if (frame.type === "error" && frame.client_message_id) tell(new Error(frame.message));
+}
+
+/** A delta changes nothing in the lists, and there are thousands of them. */
+const QUIET: ReadonlySet<string> = new Set(["text_delta", "tool_use", "tool_result", "usage"]);
+
 onFrame((frame) => {
-  for (const each of everyone()) if (each.take(frame)) break;
+  const isTaken = everyone().some((each) => each.take(frame));
+  if (!isTaken) hearStray(frame);
+  if (QUIET.has(frame.type)) return;
   running.value = new Set(everyone().filter((each) => each.isRunning));
-  if (frame.type === "stream_end" || frame.type === "notification") {
+  if (frame.type === "session_changed") {
+    noteElsewhere(frame.session_id, frame.is_running);
+    // Somebody wrote in a conversation that is open here: it is heard from now on.
+    if (frame.is_running) open.get(frame.session_id)?.follow();
+  } else if (frame.type === "stream_end") noteElsewhere(frame.session_id, false);
+  if (frame.type === "stream_end" || frame.type === "notification" || frame.type === "session_changed") {
     clearTimeout(refresh);
     refresh = window.setTimeout(() => void refreshSessions(), 250);
   }
 });
 onOpen((isFirst) => {
   for (const each of everyone()) if (each.id && (each.status.value === "ready" || each.status.value === "failed")) void each.load();
-  if (!isFirst) void refreshSessions();
+  if (isFirst) return void setTimeout(() => void learnRunning(), SETTLED_MS);
+  void refreshSessions();
+  void learnRunning();
 });
 
 export const titleOf = (session: Session | null | undefined): string => session?.title || session?.summary || t("chat.untitled");

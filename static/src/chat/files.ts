@@ -1,11 +1,17 @@
 /** Files that go with a message: read, checked against the gateway's limits, and told apart as pictures. */
 import type { Attachment } from "../api/types";
-import { boot } from "../app/boot";
+import { enc } from "../api/client";
+import { at, boot } from "../app/boot";
 import { bytes, t } from "../i18n";
+import type { ShownFile } from "./turns";
 
 const PICTURES = /^image\/(png|jpeg|gif|webp)$/;
-export const isPicture = (file: Attachment): boolean => PICTURES.test(file.mime_type);
-export const dataUrl = (file: Attachment): string => `data:${file.mime_type};base64,${file.data}`;
+export const isPicture = (file: ShownFile): boolean => PICTURES.test(file.mime_type);
+const dataUrl = (file: Attachment): string => `data:${file.mime_type};base64,${file.data}`;
+export const sizeOf = (file: ShownFile): number => ("id" in file ? file.size_bytes : Math.floor((file.data.length * 3) / 4));
+/** Where the browser finds a file: within the page, or at the gateway. */
+export const sourceOf = (file: ShownFile, sessionId: string | null): string =>
+  "id" in file ? at(`api/sessions/${enc(sessionId ?? "")}/files/${enc(file.id)}`) : dataUrl(file);
 
 /** Why a file cannot be sent, in words; null when it can. */
 export function objection(file: File): string | null {
@@ -26,12 +32,24 @@ export const read = (file: File): Promise<Attachment> =>
   });
 
 /** Hand a file to the browser's download. Never opened in this origin. */
-export function save(file: Attachment): void {
+export function save(file: ShownFile, sessionId: string | null): void {
+  if ("id" in file) return download(sourceOf(file, sessionId), file.file_name);
   const raw = Uint8Array.from(atob(file.data), (character) => character.charCodeAt(0));
   const url = URL.createObjectURL(new Blob([raw], { type: "application/octet-stream" }));
+  download(url, file.file_name);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+/** Save a text as a file. */
+export function saveText(text: string, name: string): void {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/plain" }));
+  download(url, name);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
+}
+
+function download(url: string, name: string): void {
   const anchor = document.createElement("a");
   anchor.href = url;
-  anchor.download = file.file_name;
+  anchor.download = name;
   anchor.click();
-  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

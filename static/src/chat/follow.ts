@@ -2,11 +2,13 @@
 import { signal } from "@preact/signals";
 
 const NEAR_PX = 8;
+const UPWARD: ReadonlySet<string> = new Set(["PageUp", "ArrowUp", "Home"]);
 
 export class Follow {
   readonly isFollowing = signal(true);
   #top = 0;
   #height = 0;
+  #finger = 0;
   #watcher: ResizeObserver;
 
   constructor(private readonly log: HTMLElement, column: HTMLElement) {
@@ -15,6 +17,9 @@ export class Follow {
     this.#watcher.observe(log);
     log.addEventListener("scroll", this.#onScroll, { passive: true });
     log.addEventListener("wheel", this.#onWheel, { passive: true });
+    log.addEventListener("keydown", this.#onKey);
+    log.addEventListener("touchstart", this.#onTouch, { passive: true });
+    log.addEventListener("touchmove", this.#onTouch, { passive: true });
   }
 
   #toEnd(): void {
@@ -24,8 +29,23 @@ export class Follow {
   }
 
   #onWheel = (event: WheelEvent) => {
-    if (event.deltaY < 0 && this.log.scrollHeight > this.log.clientHeight) this.isFollowing.value = false;
+    if (event.deltaY < 0) this.#letGo();
   };
+
+  // Scrolling by keys and fingers moves a little at a time, less than a reply grows meanwhile.
+  #onKey = (event: KeyboardEvent) => {
+    if (UPWARD.has(event.key) || (event.key === " " && event.shiftKey && event.target === this.log)) this.#letGo();
+  };
+
+  #onTouch = (event: TouchEvent) => {
+    const y = event.touches[0]?.clientY ?? 0;
+    if (event.type === "touchmove" && y > this.#finger + 2) this.#letGo();
+    this.#finger = y;
+  };
+
+  #letGo(): void {
+    if (this.log.scrollHeight > this.log.clientHeight) this.isFollowing.value = false;
+  }
 
   // Upward, while nothing became shorter, can only be the reader.
   #onScroll = () => {
@@ -46,5 +66,8 @@ export class Follow {
     this.#watcher.disconnect();
     this.log.removeEventListener("scroll", this.#onScroll);
     this.log.removeEventListener("wheel", this.#onWheel);
+    this.log.removeEventListener("keydown", this.#onKey);
+    this.log.removeEventListener("touchstart", this.#onTouch);
+    this.log.removeEventListener("touchmove", this.#onTouch);
   }
 }

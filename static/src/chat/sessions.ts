@@ -7,6 +7,8 @@ import { boot } from "../app/boot";
 const PAGE = 40;
 export const sessions = signal<Session[]>(boot.sessions ?? []);
 export const hasMore = signal((boot.sessions?.length ?? 0) >= PAGE);
+/** The last session of the last page: pinned ones may be older, and stand in the list all the same. */
+let last = boot.sessions?.at(-1);
 
 const sorted = (list: Session[]): Session[] => list.toSorted((a, b) => b.last_message_at.localeCompare(a.last_message_at));
 
@@ -18,19 +20,29 @@ export async function refreshSessions(): Promise<void> {
   const newest = await api.get<Session[]>("api/sessions", { limit: Math.max(PAGE, Math.min(200, sessions.value.length)) }).catch(() => null);
   if (!newest) return;
   const ids = new Set(newest.map((session) => session.id));
-  const last = newest.at(-1)?.last_message_at ?? "";
-  const older = newest.length >= PAGE ? sessions.value.filter((each) => !ids.has(each.id) && each.last_message_at < last) : [];
+  const end = newest.at(-1)?.last_message_at ?? "";
+  const older = newest.length >= PAGE ? sessions.value.filter((each) => !ids.has(each.id) && each.last_message_at < end) : [];
   sessions.value = sorted([...newest, ...older]);
-  hasMore.value = newest.length >= PAGE;
+  if (!last || last.last_message_at > end || newest.length < PAGE) {
+    last = newest.at(-1);
+    hasMore.value = newest.length >= PAGE;
+  }
 }
 
 export async function loadMore(): Promise<void> {
-  const last = sessions.value.at(-1);
   if (!last) return;
   const older = await api.get<Session[]>("api/sessions", { limit: PAGE, before: last.id });
   const ids = new Set(sessions.value.map((session) => session.id));
   sessions.value = sorted([...sessions.value, ...older.filter((session) => !ids.has(session.id))]);
+  last = older.at(-1) ?? last;
   hasMore.value = older.length >= PAGE;
+}
+
+/** Pinned conversations are in reach however old they are. */
+export async function loadPinned(): Promise<void> {
+  const pinned = await api.get<Session[]>("api/sessions", { pinned: true, limit: 100 }).catch(() => []);
+  const ids = new Set(pinned.map((session) => session.id));
+  if (ids.size) sessions.value = sorted([...pinned, ...sessions.value.filter((each) => !ids.has(each.id))]);
 }
 
 function change(id: string, fields: Partial<Session>): void {

@@ -1,13 +1,17 @@
 /** What a conversation consists of: turns, each a message and all that came of it, and how frames and stored rows become them. */
 import { signal, type Signal } from "@preact/signals";
-import type { ApprovalRequest, Attachment, StoredMessage, StreamEnd, TurnFrame, TurnUsage } from "../api/types";
+import type { ApprovalRequest, Attachment, SessionFile, StoredMessage, StreamEnd, TurnFrame, TurnUsage } from "../api/types";
+import { now } from "../i18n/time";
+
+/** A file that is at hand, or one that the server keeps. */
+export type ShownFile = Attachment | SessionFile;
 
 export interface UserPart {
   kind: "user";
   key: string;
   text: string;
   messageId: number | null;
-  files: Attachment[];
+  files: ShownFile[];
   state: "waiting" | "sent" | "failed";
   error?: string;
 }
@@ -32,7 +36,7 @@ export interface ToolPart {
 export interface FilePart {
   kind: "file";
   key: string;
-  file: Attachment;
+  file: ShownFile;
 }
 export interface NotePart {
   kind: "note";
@@ -58,11 +62,11 @@ export interface Turn {
 let count = 0;
 const fresh = (): string => `k${++count}`;
 
-export function newTurn(id: string | null, parts: Part[] = [], at = new Date().toISOString()): Turn {
+export function newTurn(id: string | null, parts: Part[] = [], at = new Date(now()).toISOString()): Turn {
   return { key: fresh(), id, parts: signal(parts), isRunning: signal(false), end: signal(null), used: signal(null), spent: signal(0), seq: 0, at };
 }
 
-export const userPart = (text: string, files: Attachment[] = [], state: UserPart["state"] = "sent", messageId: number | null = null): UserPart => ({
+export const userPart = (text: string, files: ShownFile[] = [], state: UserPart["state"] = "sent", messageId: number | null = null): UserPart => ({
   kind: "user", key: fresh(), text, files, state, messageId,
 });
 
@@ -88,20 +92,37 @@ function change<P extends Part>(turn: Turn, find: (part: Part) => part is P, cha
 
 const isTool = (id: string) => (part: Part): part is ToolPart => part.kind === "tool" && part.id === id;
 
+/** How long steps took, for those that are told a second time: by the clock of the server, or as they were heard first. */
+const taken = new WeakMap<Turn, Map<string, number | null>>();
+
 /** Begin anew: what is told again from its start replaces what is there, but for the message itself. */
 function restart(turn: Turn): void {
   const own = turn.parts.value.filter((part, index) => part.kind === "user" && index === 0);
+  taken.set(turn, new Map(turn.parts.value.flatMap((part) => (part.kind === "tool" && part.output !== null ? [[part.id, part.tookMs]] : []))));
+  turn.spent.value = 0;
   turn.parts.value = own;
   turn.end.value = null;
   turn.isRunning.value = true;
+}
+
+function addSent(turn: Turn, file: ShownFile): void {
+  if (turn.parts.value.some((part) => part.kind === "file" && part.file.file_name === file.file_name)) return;
+  turn.parts.value = [...turn.parts.value, { kind: "file", key: fresh(), file }];
+}
+
+/** A file that the server has for a turn: with its message, or at the end of its answer. What is shown already stays. */
+export function addFile(turn: Turn, file: SessionFile): void {
+  if (file.direction === "out") return turn.isRunning.value ? undefined : addSent(turn, file);
+  turn.parts.value = turn.parts.value.map((part, index) =>
+    part.kind === "user" && index === 0 && !part.files.some((each) => each.file_name === file.file_name) ? { ...part, files: [...part.files, file] } : part,
+  );
 }
 
 /** Take in one event of a turn. Events that were heard before change nothing. */
 export function hear(turn: Turn, frame: TurnFrame): void {
   if (turn.end.value) {
     // Told again after its end: only files that came after the end may be new.
-    if (frame.type === "attachment" && !turn.parts.value.some((part) => part.kind === "file" && part.file.file_name === frame.file_name))
-      turn.parts.value = [...turn.parts.value, { kind: "file", key: fresh(), file: frame }];
+    if (frame.type === "attachment") addSent(turn, { file_name: frame.file_name, mime_type: frame.mime_type, data: frame.data });
     return;
   }
   if (frame.type === "stream_start") {
@@ -127,7 +148,7 @@ export function hear(turn: Turn, frame: TurnFrame): void {
       break;
     case "tool_result":
       change(turn, isTool(frame.tool_use_id), (part) => ({
-        ...part, output: frame.content, isCut: frame.content.endsWith("..."), isError: frame.is_error, tookMs: Date.now() - part.startedAt,
+        ...part, output: frame.content, isCut: frame.content.endsWith("..."), isError: frame.is_error, tookMs: taken.get(turn)?.get(part.id) ?? Date.now() - part.startedAt,
       }));
       break;
     case "approval_request": {
@@ -142,7 +163,7 @@ export function hear(turn: Turn, frame: TurnFrame): void {
       add({ kind: "note", key: fresh(), count: frame.messages_compacted });
       break;
     case "attachment":
-      add({ kind: "file", key: fresh(), file: { file_name: frame.file_name, mime_type: frame.mime_type, data: frame.data } });
+      addSent(turn, { file_name: frame.file_name, mime_type: frame.mime_type, data: frame.data });
       break;
     case "stream_end":
       turn.end.value = frame;

@@ -2,6 +2,7 @@
 import { signal } from "@preact/signals";
 import { load, save } from "../app/storage";
 import { en } from "./en";
+import { now } from "./time";
 
 export type Key = keyof typeof en;
 export type Catalogue = Record<Key, string>;
@@ -41,7 +42,7 @@ export function preferred(): string {
 const regional = (): string => navigator.languages.find((name) => name.startsWith(locale.value)) ?? locale.value;
 
 export const money = (usd: number): string =>
-  new Intl.NumberFormat(regional(), { style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: usd < 1 ? 4 : 2 }).format(usd);
+  new Intl.NumberFormat(regional(), { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", minimumFractionDigits: 2, maximumFractionDigits: usd < 1 ? 4 : 2 }).format(usd);
 export const number = (value: number, digits = 0): string => new Intl.NumberFormat(regional(), { maximumFractionDigits: digits }).format(value);
 export const seconds = (ms: number): string => (ms < 100 ? `${Math.max(0, Math.round(ms))} ms` : `${number(ms / 1000, 1)} s`);
 
@@ -55,7 +56,7 @@ export function bytes(size: number): string {
 const DAY_MS = 86_400_000;
 const midnight = (date: Date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
 /** How many midnights ago a moment was, by this browser's zone. */
-export const daysAgo = (moment: string): number => Math.max(0, Math.round((midnight(new Date()) - midnight(new Date(moment))) / DAY_MS));
+export const daysAgo = (moment: string): number => Math.max(0, Math.round((midnight(new Date(now())) - midnight(new Date(moment))) / DAY_MS));
 
 /** A moment as briefly as it can be understood: a time today, a weekday this week, else a date. */
 export function briefly(moment: string): string {

@@ -82,5 +82,5 @@ export function Markdown({ source, isDone, onDrawn }: Props) {
     };
   }, [source, isDone, Parser]);
 
-  return <div class="md" ref={place} dir="auto" />;
+  return <div class={isDone ? "md" : "md growing"} ref={place} dir="auto" />;
 }

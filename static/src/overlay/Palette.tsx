@@ -13,7 +13,7 @@ import { sessions } from "../chat/sessions";
 import { titleOf } from "../chat/conversation";
 import { t } from "../i18n";
 import { Dialog } from "../ui/dialog";
-import { FileText, Icon, Keyboard, MessageSquare, Moon, Plus, Search, Sun } from "../ui/icons";
+import { Archive, FileText, Icon, Keyboard, MessageSquare, Moon, Plus, Search, Sun } from "../ui/icons";
 
 interface Entry {
   key: string;
@@ -47,6 +47,7 @@ function entries(): Entry[] {
     ...DESTINATIONS.filter((each) => isAdmin || !each.adminOnly).map((each) => page(each.path, t(each.label), each.icon, each.path)),
     { key: "light", words: t("palette.light"), text: t("palette.light"), icon: Sun, hint: t("palette.action"), run: () => setTheme("light") },
     { key: "dark", words: t("palette.dark"), text: t("palette.dark"), icon: Moon, hint: t("palette.action"), run: () => setTheme("dark") },
+    { key: "archived", words: t("archived.title"), text: t("archived.title"), icon: Archive, hint: t("palette.action"), run: () => open("archived") },
     { key: "keys", words: t("keys.title"), text: t("keys.title"), icon: Keyboard, hint: t("palette.action"), run: () => open("shortcuts") },
   ];
 }
@@ -76,9 +77,11 @@ export default function Palette() {
   const fits = (text: string) => words.every((word) => text.toLocaleLowerCase().includes(word));
   const named = sessions.value.filter((session) => fits(titleOf(session))).slice(0, wanted ? MOST : 6);
   const known = new Set(named.map((session) => session.id));
+  const chats = named.map((session): Entry => ({ key: session.id, words: "", text: <span class="cut" dir="auto">{titleOf(session)}</span>, icon: MessageSquare, run: () => void go(`c/${session.id}`) }));
+  const places = entries().filter((entry) => fits(entry.words));
+  // Before anything is typed, the chats of late are what is wanted most.
   const found: Entry[] = [
-    ...entries().filter((entry) => fits(entry.words)),
-    ...named.map((session): Entry => ({ key: session.id, words: "", text: <span class="cut" dir="auto">{titleOf(session)}</span>, icon: MessageSquare, run: () => void go(`c/${session.id}`) })),
+    ...(wanted ? [...places, ...chats] : [...places.slice(0, 1), ...chats, ...places.slice(1)]),
     ...hits.filter((hit) => !known.has(hit.session_id)).map((hit): Entry => ({ key: `hit-${hit.session_id}`, words: "", text: marked(hit), hint: hit.title?.slice(0, 24) ?? "", icon: FileText, run: () => void go(`c/${hit.session_id}`) })),
   ];
   const choose = (entry: Entry | undefined) => {

@@ -4,7 +4,7 @@
  */
 import { signal } from "@preact/signals";
 import type { ServerFrame } from "../api/types";
-import { at } from "../app/boot";
+import { at, boot } from "../app/boot";
 
 export type Line = "idle" | "connecting" | "open" | "lost" | "signed-out";
 export const line = signal<Line>("idle");
@@ -24,6 +24,23 @@ export interface Outgoing {
 const listeners = new Set<Listener>();
 const whenOpen = new Set<(isFirst: boolean) => void>();
 const unacknowledged = new Map<string, Outgoing>();
+/** What waits outlives a reload of this tab; only who wrote it sends it. */
+const KEPT = "starpod.outbox";
+const author = boot.auth.user?.id ?? "";
+try {
+  const kept = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}") as { author?: string; frames?: Outgoing[] };
+  if (kept.author === author) for (const frame of kept.frames ?? []) unacknowledged.set(frame.client_message_id, frame);
+} catch {
+  // Storage is forbidden, or holds something else.
+}
+function keepWaiting(): void {
+  try {
+    if (unacknowledged.size) sessionStorage.setItem(KEPT, JSON.stringify({ author, frames: [...unacknowledged.values()] }));
+    else sessionStorage.removeItem(KEPT);
+  } catch {
+    // Too large, or forbidden: then it lives as long as the page.
+  }
+}
 let socket: WebSocket | null = null;
 let attempts = 0;
 let hasBeenOpen = false;
@@ -46,7 +63,7 @@ export function connect(): void {
   if (socket && socket.readyState <= WebSocket.OPEN) return;
   clearTimeout(retry);
   line.value = hasBeenOpen ? "lost" : "connecting";
-  const mine = new WebSocket(new URL(at("ws"), location.href).href.replace(/^http/, "ws"));
+  const mine = new WebSocket(new URL(at("ws?sessions=1"), location.href).href.replace(/^http/, "ws"));
   socket = mine;
   mine.onopen = () => {
     if (socket !== mine) return mine.close();
@@ -60,7 +77,7 @@ export function connect(): void {
   mine.onmessage = (event: MessageEvent<string>) => {
     clearTimeout(silence);
     const frame = JSON.parse(event.data) as ServerFrame;
-    if ((frame.type === "accepted" || frame.type === "error") && frame.client_message_id) unacknowledged.delete(frame.client_message_id);
+    if ((frame.type === "accepted" || frame.type === "error") && frame.client_message_id && unacknowledged.delete(frame.client_message_id)) keepWaiting();
     if (frame.type !== "pong") for (const listener of listeners) listener(frame);
   };
   mine.onclose = (event) => lost(mine, event.code);
@@ -69,6 +86,7 @@ export function connect(): void {
 function lost(which: WebSocket, code: number): void {
   if (socket !== which) return;
   socket = null;
+  keepWaiting();
   clearInterval(pinging);
   clearTimeout(silence);
   if (code === SIGNED_OUT) {
@@ -108,11 +126,12 @@ export function send(frame: { type: string; [field: string]: unknown }): boolean
 /** Send once, now or when the line is back. */
 export function deliver(frame: Outgoing): void {
   unacknowledged.set(frame.client_message_id, frame);
-  send(frame);
+  // What the line takes at once is acknowledged in a moment, so only what must wait is written down.
+  if (!send(frame)) keepWaiting();
 }
 
-/** Take back a message that was not acknowledged yet. */
-export const withdraw = (id: string): boolean => unacknowledged.delete(id);
+/** Bytes that wait for the line to take them. */
+export const unsent = (): number => socket?.bufferedAmount ?? 0;
 
 export function disconnect(): void {
   clearTimeout(retry);

@@ -3,7 +3,7 @@ import type { IconNode } from "lucide";
 import { h } from "preact";
 
 export {
-  Archive, ArrowDown, ArrowUp, Brain, Bell, BookOpen, ChartColumn, Check, ChevronDown, ChevronLeft, ChevronRight, CircleAlert, Clock, Copy, Download,
+  Archive, ArrowDown, ArrowUp, Brain, Bell, BookOpen, ChartColumn, Check, ChevronDown, ChevronLeft, ChevronRight, CircleAlert, Clock, CodeXml, Copy, Download,
   Ellipsis, FileText, Folder, GitBranch, Globe, Image, Keyboard, LogOut, Menu, MessageSquare, Monitor, Moon, PanelLeft, Paperclip, Pencil, Pin, Plus, RefreshCw, Send, Search, Server,
   Settings, Square, Sun, Terminal, Trash2, User, Wrench, X,
 } from "lucide";
