@@ -39,6 +39,11 @@ export class Conversation {
     return this.turns.value.some((turn) => turn.isRunning.value);
   }
 
+  /** Whether it is heard already, or something of its own is on the way. */
+  get isBusy(): boolean {
+    return this.turns.value.some((turn) => turn.isRunning.value || !turn.id);
+  }
+
   /** Read the newest messages and hear what runs. Again after every reconnect. */
   load(): Promise<void> {
     this.#loading ??= this.#load().finally(() => (this.#loading = null));
@@ -296,7 +301,7 @@ export class Conversation {
     }
     const heard = this.#retold.get(turn.id!);
     if (heard) heard.push(frame);
-    else if (frame.type === "stream_start" && turn.parts.value.length > 1 && !turn.end.value) this.#retell(turn, frame);
+    else if (frame.type === "stream_start" && turn.parts.value.length > 1 && !turn.end.value && !turn.isRunning.value) this.#retell(turn, frame);
     else hear(turn, frame);
     if (frame.type === "stream_end" && turn.end.value === frame) announce(t("chat.finished"));
     if (frame.type === "stream_end") void this.#learn().then(() => this.loadBranches());
@@ -400,7 +405,8 @@ onFrame((frame) => {
   if (frame.type === "session_changed") {
     noteElsewhere(frame.session_id, frame.is_running);
     // Somebody wrote in a conversation that is open here: it is heard from now on.
-    if (frame.is_running) open.get(frame.session_id)?.follow();
+    const talk = frame.is_running ? open.get(frame.session_id) : null;
+    if (talk && !talk.isBusy) talk.follow();
   } else if (frame.type === "stream_end") noteElsewhere(frame.session_id, false);
   if (frame.type === "stream_end" || frame.type === "notification" || frame.type === "session_changed") {
     clearTimeout(refresh);

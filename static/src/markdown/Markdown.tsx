@@ -1,6 +1,6 @@
 /** A text of the agent, growing or whole. Growing text is drawn at most 30 times a second, less often when drawing is slow. */
 import { effect, signal, type Signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import type { MarkdownStream } from "./stream";
 
 const FLUSH_MS = 33;
@@ -48,7 +48,8 @@ export function Markdown({ source, isDone, onDrawn }: Props) {
   drawn.current = onDrawn;
 
   const Parser = parser.value;
-  useEffect(() => {
+  // Before the page is painted: who sees that a reply has ended sees all of it.
+  useLayoutEffect(() => {
     if (!Parser) return fetchParser();
     stream.current ??= new Parser(place.current!);
     const writer = stream.current;
