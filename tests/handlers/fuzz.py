@@ -130,7 +130,7 @@ class Asker:
         call()
 
     def _check(self, asked: Asked, case: Case, response: Any) -> None:
-        meant = {*asked.operation.errors, *asked.operation.also}
+        meant = {asked.operation.status, *asked.operation.errors, *asked.operation.also}
         assert response.status_code < 500 or response.status_code in meant, response.text[:500]
         assert str(self.live.gateway.folder) not in response.text, "it names a folder"
         assert "Traceback" not in response.text
