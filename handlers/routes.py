@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from handlers.docs import DocsHandler
 from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
+from handlers.mcp_server import McpServerHandler
 from handlers.openai.base import UnknownHandler
 from handlers.operations import Plain, Route
 from handlers.page import AssetHandler, PageHandler
@@ -42,6 +43,7 @@ API: dict[str, tuple[Route, ...]] = {
 PLAIN = (
     Plain(rf"/i/{ID}/ws", InstanceSocketHandler, "admin", "an instance's own socket"),
     Plain(rf"/i/{ID}((?:/.*)?)", InstanceProxyHandler, "admin", "an instance's own gateway"),
+    Plain(r"/mcp", McpServerHandler, "user", "the MCP server, whose protocol describes itself"),
     Plain(r"/v1(?:/.*)?", UnknownHandler, "anyone", "what of OpenAI's protocol is not here"),
     Plain(r"/ws", SocketHandler, "user", "described by /api/asyncapi.json"),
     Plain(r"/docs(?:/(.*))?", DocsHandler, "anyone", "the documentation"),

@@ -15,6 +15,7 @@ from starpod.agent.service import Agent
 from starpod.auth.limits import FailedAttempts, SlidingWindow
 from starpod.auth.service import Auth
 from starpod.auth.types import Actor
+from starpod.channels.mcp.service import McpChannel
 from starpod.channels.openai.service import OpenAIChannel
 from starpod.channels.telegram.service import Telegram
 from starpod.clock import Clock, SystemClock
@@ -83,6 +84,7 @@ class AppState:
     instances: Instances
     telegram: Telegram
     openai: OpenAIChannel
+    mcp_server: McpChannel
     tasks: TaskSet
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
@@ -144,6 +146,7 @@ class AppState:
         await self.scheduler.close()
         await self.outbox.close()
         await self.telegram.stop_polling()
+        await self.mcp_server.close()
         await self.agent.close(grace_s=self.config.shutdown_grace_s)
         await self.telegram.close()
         await self.semantic.close()
@@ -311,6 +314,7 @@ async def open_state(
             limiter=limiter,
             outbox=outbox,
         ),
+        mcp_server=McpChannel(agent, sessions),
         openai=OpenAIChannel(agent, sessions, lambda: watcher.config),
         tasks=tasks,
         lock=lock,

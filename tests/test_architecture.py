@@ -66,6 +66,7 @@ BROUGHT_BY = {
     "anthropic": "pydantic-ai-slim",
     "fastmcp": "pydantic-ai-slim",
     "mcp": "pydantic-ai-slim",
+    "mcp_types": "pydantic-ai-slim",
     "anyio": "pydantic-ai-slim",
     "jsonschema": "pydantic-ai-slim",
     "google": "pydantic-ai-slim",

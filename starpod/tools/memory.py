@@ -94,7 +94,7 @@ def memory_tools(memory: MemoryFiles, *, origin: Origin = "tool") -> tuple[ToolS
 
 def writer_of(context: ToolContext, origin: Origin) -> Writer:
     """Who writes when a tool of this turn does."""
-    return Writer(context.user_id, context.role == "admin", origin, context.session_id, context.turn_id)
+    return Writer(context.user_id, context.role == "admin", origin, context.session_id or None, context.turn_id or None)
 
 
 @contextlib.contextmanager

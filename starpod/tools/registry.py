@@ -43,7 +43,7 @@ def _tool(spec: ToolSpec) -> Tool[ToolContext]:
 
     async def call(context: RunContext[ToolContext], /, **arguments: Any) -> Any:
         try:
-            output = await _run(spec, context.deps, arguments)
+            output = await run_tool(spec, context.deps, arguments)
         except ToolFailure as error:
             raise ToolFailed(str(error)) from error
         if isinstance(output, ToolImage):
@@ -51,7 +51,7 @@ def _tool(spec: ToolSpec) -> Tool[ToolContext]:
         return output
 
     tool: Tool[ToolContext] = Tool.from_schema(
-        call, spec.name, spec.description, _schema(spec), takes_ctx=True, sequential=spec.sequential
+        call, spec.name, spec.description, schema_of(spec), takes_ctx=True, sequential=spec.sequential
     )
     # `from_schema` accepts any JSON; a list or a number would then fail as a keyword call and end the run.
     tool.function_schema.validator = SchemaValidator(
@@ -60,7 +60,8 @@ def _tool(spec: ToolSpec) -> Tool[ToolContext]:
     return tool
 
 
-async def _run(spec: ToolSpec, context: ToolContext, arguments: dict[str, Any]) -> ToolOutput:
+async def run_tool(spec: ToolSpec, context: ToolContext, arguments: dict[str, Any]) -> ToolOutput:
+    """Run a tool with what a model or client gave it. Raises ToolFailure, which says what is wrong."""
     try:
         parsed = spec.arguments.model_validate(arguments)
     except ValidationError as error:
@@ -96,7 +97,7 @@ def _complaint(name: str, error: ValidationError) -> str:
     return f"{name} was not run: {'; '.join(reasons)}."
 
 
-def _schema(spec: ToolSpec) -> dict[str, Any]:
+def schema_of(spec: ToolSpec) -> dict[str, Any]:
     """The JSON schema of the arguments, without the titles that would only cost tokens."""
     schema = spec.arguments.model_json_schema(by_alias=True)
     schema.pop("title", None)
