@@ -44,6 +44,8 @@ logger = logging.getLogger("starpod.server")  # also when run as __main__
 PULSE_MS = 1000
 M_ARENA_MAX = -8  # malloc.h
 MAX_BODY = 64 * 1024 * 1024
+MAX_HEADER = 512 * 1024
+"""Room for a question of 100 kB in an address, which makes three letters of one that is not ASCII."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,7 @@ class Server:
         self._host = host
         self._port = port
         self._http = tornado.httpserver.HTTPServer(
-            self.app, max_body_size=MAX_BODY, max_header_size=64 * 1024, idle_connection_timeout=120.0
+            self.app, max_body_size=MAX_BODY, max_header_size=MAX_HEADER, idle_connection_timeout=120.0
         )
         self._sockets: list[socket.socket] = []
         self._pulse: tornado.ioloop.PeriodicCallback | None = None

@@ -211,7 +211,8 @@ def _likeness(one: Weighed, other: Weighed, bags: Mapping[int, frozenset[str]]) 
     mine, theirs = bags[id(one)], bags[id(other)]
     if not mine or not theirs:
         return 0.0
-    shared = len(mine & theirs) / len(mine | theirs)
+    common = len(mine & theirs)
+    shared = common / (len(mine) + len(theirs) - common)
     return max(0.0, (shared - 0.25) / 0.75)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ POINTS = r"[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
 _POINTS = regex.compile(POINTS)
 _LOOKALIKES = dict(zip("ßẞøØđĐłŁæÆœŒıىةې", "ssooddllaaooiيهي", strict=True))  # noqa: RUF001
 """Letters that no accent makes, but that people type as others."""
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
 WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+")
 
 
@@ -50,6 +52,8 @@ def gram_text(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """Words of scripts with spaces, folded, in order."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
     return WORD.findall(without_runs(fold(text)))
 
 

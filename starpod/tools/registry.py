@@ -63,7 +63,9 @@ def _tool(spec: ToolSpec) -> Tool[ToolContext]:
 async def run_tool(spec: ToolSpec, context: ToolContext, arguments: dict[str, Any]) -> ToolOutput:
     """Run a tool with what a model or client gave it. Raises ToolFailure, which says what is wrong."""
     try:
-        parsed = spec.arguments.model_validate(arguments)
+        # Models say null for what they leave out; no tool has a use for it.
+        given = {name: value for name, value in arguments.items() if value is not None}
+        parsed = spec.arguments.model_validate(given)
     except ValidationError as error:
         raise ToolFailure(_complaint(spec.name, error)) from error
     try:

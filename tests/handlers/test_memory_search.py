@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -63,6 +66,20 @@ async def test_a_plain_question_finds_its_lines(tmp_path: Path) -> None:
         assert (hit["line_start"], hit["line_end"], hit["kind"]) == (1, 4, "file")
         marked = [hit["snippet"][start:end] for start, end in hit["marks"]]
         assert "boiler" in marked
+
+
+@pytest.mark.gen_test(timeout=60)
+async def test_a_question_of_100_kb_is_answered_over_http(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        put(gateway, "notes.md", "The boiler leaks. Котёл течёт.")
+        await gateway.state.memory_index.refresh()
+        for text in ("boiler " * 14_500, "котёл " * 9_000):
+            assert len(text.encode()) > 95_000
+            request = Request(
+                f"{gateway.url}/api/memory/search?{urlencode({'q': text})}", headers={"X-API-Key": gateway.key}
+            )
+            with await asyncio.to_thread(urlopen, request) as answer:
+                assert [hit["source"] for hit in json.load(answer)] == ["notes.md"]
 
 
 @pytest.mark.gen_test(timeout=60)

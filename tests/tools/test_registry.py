@@ -44,10 +44,16 @@ def _run(
 
 def test_missing_and_wrong_parameters_are_named(desk: Desk) -> None:
     assert desk.failure("Read") == "Read was not run: the required parameter `file_path` is missing."
-    message = desk.failure("Write", file_path=["a"], content=None)
+    message = desk.failure("Write", file_path=["a"], content=7)
     assert message.startswith("Write was not run: parameter `file_path`: ")
     assert "parameter `content`: " in message
     assert "`-A`" in str(desk.batch([("Grep", {"pattern": "x", "-A": "many"})])[0].content)
+
+
+def test_null_is_the_same_as_left_out(desk: Desk) -> None:
+    assert desk.failure("Read", file_path=None) == "Read was not run: the required parameter `file_path` is missing."
+    (result,) = desk.batch([("FileList", {"path": None})])
+    assert result.outcome == "success"
 
 
 @pytest.mark.parametrize("arguments", ['{"file_path": ', "[1]", '"text"', "7", "null"])
