@@ -12,14 +12,20 @@ from tests.browser.browser import Browser, reply, say
 from tests.gateway import ADMIN_KEY, TIMEOUT_S, Gateway
 
 
+async def running(gateway: Gateway, instance_id: str) -> None:
+    async with asyncio.timeout(TIMEOUT_S * 2):
+        while True:
+            if (await gateway.http.get(f"/i/{instance_id}/api/health")).status_code == 200:
+                return
+            await asyncio.sleep(0.05)
+
+
 @pytest.mark.gen_test(timeout=90)
 async def test_an_instances_page_is_used_through_its_parent(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
         one = (await gateway.http.post("/api/instances", json={"name": "Bee"})).json()["id"]
         try:
-            async with asyncio.timeout(TIMEOUT_S * 2):
-                while (await gateway.http.get(f"/i/{one}/api/health")).status_code != 200:
-                    await asyncio.sleep(0.05)
+            await running(gateway, one)
             page = await browser.page(f"/i/{one}/")
             await say(page, "remember that the hive is blue")
             await expect(reply(page)).to_contain_text("hive is blue")
