@@ -10,6 +10,9 @@ import pytest
 
 from handlers.operations import Route
 from handlers.routes import ROUTES
+from starpod.auth.types import OPERATOR, User
+from starpod.outbox import store
+from starpod.outbox.types import Message, RetryLater
 from tests.gateway import Gateway
 
 pytestmark = pytest.mark.gen_test(timeout=120)
@@ -70,18 +73,33 @@ async def test_unknown_ids_are_not_found(tmp_path: Path) -> None:
                     assert (answer.status_code, list(answer.json())) == (404, ["error"]), (route, method)
 
 
-async def owned(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
+async def not_now(user_id: str, text: str) -> None:
+    raise RetryLater("not now", 3600.0)
+
+
+async def owned(gateway: Gateway, user: User, client: httpx2.AsyncClient) -> dict[str, str]:
     """One of everything that a user can have, as path parameters."""
-    chat = (await client.post("/api/chat", json={"text": "hello"})).json()
+    file = {"file_name": "a.txt", "mime_type": "text/plain", "data": "aGVsbG8="}
+    chat = (await client.post("/api/chat", json={"text": "hello", "attachments": [file]})).json()
+    session_id = chat["session_id"]
+    await gateway.state.auth.links.set(user.id, 4711, None, actor=OPERATOR)
+    await gateway.state.outbox.register("telegram", not_now)
+    now = gateway.state.clock.now().timestamp()
+    assert await gateway.state.database.run(store.add, Message("t", "text", "source"), user.id, now) == 1
     job = {"name": "mine", "prompt": "hi", "schedule": {"kind": "interval", "every_ms": 3_600_000}}
     return {
-        "session_id": chat["session_id"],
+        "session_id": session_id,
+        "file_id": str((await client.get(f"/api/sessions/{session_id}/files")).json()[0]["id"]),
+        "response_id": (await client.post("/v1/responses", json={"model": "starpod", "input": "hi"})).json()["id"],
+        "delivery_id": str((await client.get("/api/outbox")).json()["deliveries"][0]["id"]),
         "turn_id": chat["turn_id"],
         "job_id": (await client.post("/api/cron/jobs", json=job)).json()["id"],
         "key_id": (await client.post("/api/keys", json={})).json()["meta"]["id"],
     }
 
 
+# What only waits while a turn does: `test_only_the_owner_of_the_session_may_answer`.
+TESTED_APART = {"approval_id", "answer_id"}
 BODIES: dict[str, dict[str, Any]] = {
     "edit": {"message_id": 1, "text": "x"},
     "approvals": {"decision": "approve"},
@@ -90,11 +108,20 @@ BODIES: dict[str, dict[str, Any]] = {
 
 async def test_what_is_somebody_elses_is_not_found(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
-        _, ann_key = await gateway.user(name="ann")
+        user, ann_key = await gateway.user(name="ann")
         _, bob_key = await gateway.user(name="bob")
         ann, bob = gateway.client(ann_key), gateway.client(bob_key)
-        anns = await owned(gateway, ann)
-        before = {path: (await ann.get(path)).json() for path in ("/api/sessions", "/api/cron/jobs", "/api/keys")}
+        anns = await owned(gateway, user, ann)
+        names = {
+            name
+            for route, _ in api_routes()
+            if route.access == "user"
+            for name, words in route.parameters.items()
+            if not words
+        }
+        assert names - set(anns) - OPEN_NAMES == TESTED_APART
+        lists = ("/api/sessions", "/api/cron/jobs", "/api/keys", "/api/outbox")
+        before = {path: (await ann.get(path)).json() for path in lists}
         for route, method in api_routes():
             if route.access != "user" or not set(route.parameters) & set(anns):
                 continue
