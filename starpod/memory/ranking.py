@@ -19,6 +19,8 @@ AGE_SHARE = 0.25
 """How much of the score age can take: an exact old answer must not fall behind a vague new one."""
 VAGUE_GAIN = 1.25
 """For a time that a question only hints at."""
+ECHO_SHARE = 0.3
+ECHO_CHARS = 500
 WINDOW_CHARS = 180
 MEAN_CHARS = 1_200
 
@@ -74,6 +76,7 @@ class Scale:
             if slot.is_content and not slot.is_gram:
                 for variant in slot.variants:
                     self._by_stem.setdefault(variant.stem, []).append((place, variant.weight))
+        self._asked = frozenset(slot.word for slot in sought.slots if not slot.is_gram)
         self._day_points = _day_points(sought.days)
         self._pattern = _beginnings(self._by_stem)
         self._total = sum(slot.rarity for slot in self._slots if slot.is_content) or 1.0
@@ -114,7 +117,16 @@ class Scale:
             points *= 1 - AGE_SHARE + AGE_SHARE * age
         if _is_in(candidate.date, self._sought.vague_days):
             points *= VAGUE_GAIN
+        if candidate.kind == "message" and self._only_repeats(folded):
+            points *= ECHO_SHARE
         return Weighed(candidate, points, tuple(matches))
+
+    def _only_repeats(self, folded: str) -> bool:
+        """Whether a message is the question itself, asked before: it holds all the words and answers nothing."""
+        if len(folded) > ECHO_CHARS or len(self._asked) < 3:
+            return False
+        said = frozenset(scripts.words(folded))
+        return len(said & self._asked) >= 0.8 * len(said | self._asked)
 
     def _points(self, matches: Sequence[Match], around: Sequence[Match], length: int) -> float:
         best: dict[int, float] = {}

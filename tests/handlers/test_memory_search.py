@@ -133,6 +133,18 @@ async def test_what_was_said_is_found_until_it_is_deleted(tmp_path: Path) -> Non
 
 
 @pytest.mark.gen_test(timeout=30)
+async def test_a_question_that_was_asked_before_is_no_answer(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        told = "The boiler was serviced by Mr. Kahn."
+        for text in (told, "Who serviced the boiler for us?", "Who serviced the boiler for us?"):
+            assert (await gateway.http.post("/api/chat", json={"text": text})).status_code == 200
+        await gateway.state.memory_index.refresh_messages()
+        hits = await search(gateway, "who serviced the boiler for us", kind="message")
+        said = [hit["text"] for hit in hits if hit["role"] == "user"]
+        assert said[0] == told
+
+
+@pytest.mark.gen_test(timeout=30)
 async def test_an_edit_by_hand_is_found_soon_and_a_removed_file_is_not(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         await gateway.state.memory_index.ready()
