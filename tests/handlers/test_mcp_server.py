@@ -147,7 +147,7 @@ async def test_everybody_acts_for_themselves(tmp_path: Path) -> None:
     ("name", "arguments", "told"),
     [
         ("memory_write", {"content": "x"}, "`file` is missing"),
-        ("memory_write", {"file": "../../core.db", "content": "x"}, "memory"),
+        ("memory_write", {"file": "../../core.db", "content": "x"}, "file name"),
         ("memory_search", {"query": 5}, "`query`"),
         ("memory_search", {"query": "x", "limit": 1000}, "`limit`"),
         ("ask_agent", {"message": "  "}, "empty"),
