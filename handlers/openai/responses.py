@@ -47,7 +47,7 @@ class ResponseListHandler(OpenAIHandler):
     def _session(self, body: ResponseBody) -> str | None:
         """A response that goes on with another one has its session, whoever the user is said to be."""
         if body.conversation is not None:
-            return body.conversation if isinstance(body.conversation, str) else body.conversation.id
+            return (body.conversation if isinstance(body.conversation, str) else body.conversation.id) or None
         if (header := self.request.headers.get(SESSION_HEADER)) or body.previous_response_id:
             return header or None
         return body.user or None

@@ -201,6 +201,9 @@ async def test_images_reach_the_model(tmp_path: Path) -> None:
     ("part", "param"),
     [
         ({"type": "image_url", "image_url": {"url": "data:image/png;base64,%%"}}, "messages.0.content.0.image_url"),
+        ({"type": "image_url", "image_url": {"url": "data:image/png;base64,"}}, "messages.0.content.0.image_url"),
+        ({"type": "input_file", "filename": "a"}, "messages.0.content.0.file_url"),
+        ({"type": "file", "file": {"file_id": "f"}}, None),
         ({"type": "image_url", "image_url": {"url": "ftp://x/y.png"}}, "messages.0.content.0.image_url"),
         ({"type": "image_url", "image_url": {"url": ""}}, None),
         ({"type": "video_url", "video_url": {"url": "x"}}, None),
@@ -450,3 +453,17 @@ async def test_a_stream_on_the_wire(tmp_path: Path) -> None:
         assert lines[-1] == "data: [DONE]"
         assert all(json.loads(line.removeprefix("data: "))["object"] == "chat.completion.chunk" for line in lines[:-1])
         assert answer.headers["X-Session-Id"] == (await sessions_of(gateway))[0]["id"]
+
+
+async def test_a_file_at_a_url_may_not_be_larger_than_files_may(tmp_path: Path) -> None:
+    settings = {"internet": {"allow_private_hosts": ["127.0.0.1"]}, "attachments": {"max_file_size": 1000}}
+    async with (
+        Gateway(tmp_path, OpenAIServer(), settings=settings) as gateway,
+        openai(gateway) as client,
+        Site({"/big.png": page(b"x" * 1001, "Content-Type: image/png")}) as site,
+    ):
+        link = {"type": "image_url", "image_url": {"url": site.url("/big.png", "127.0.0.1")}}
+        for messages in ([user(link)], [user(link), {"role": "assistant", "content": "?"}, user("see?")]):
+            with pytest.raises(library.BadRequestError, match="larger than 1000 bytes"):
+                await client.chat.completions.create(model="starpod", messages=messages)  # type: ignore[arg-type]
+        assert await sessions_of(gateway) == []

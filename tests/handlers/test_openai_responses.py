@@ -173,3 +173,6 @@ async def test_a_conversation_by_its_name(tmp_path: Path) -> None:
         await client.responses.create(model="starpod", input="first", conversation="trip")
         await client.responses.create(model="starpod", input="second", conversation={"id": "trip"})
         assert [text for _, text in heard(gateway)] == ["first", "One.", "second"]
+        histories = [{"role": "assistant", "content": "Hi."}, {"role": "user", "content": "third"}]
+        await client.responses.create(model="starpod", input=histories, conversation="")  # type: ignore[arg-type]
+        assert [text for _, text in heard(gateway)][1:] == ["Hi.", "third"]

@@ -6,6 +6,7 @@ stands before them is known already where the request names a session, and is he
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import mimetypes
@@ -94,16 +95,20 @@ async def collect(parted: Parted, internet: GuardedClient, max_bytes: int) -> Co
 
 async def _file(link: Link, internet: GuardedClient, max_bytes: int) -> IncomingFile:
     if link.url[:5].lower() == "data:":
-        mime_type, data = from_data_url(link)
+        mime_type, data = await asyncio.to_thread(from_data_url, link)
+        if not data:
+            raise InvalidInput("A file is empty", {link.field: "holds nothing"})
         return IncomingFile(_name(link, mime_type), mime_type, data)
     try:
-        fetched = await internet.fetch(link.url, timeout_s=FETCH_TIMEOUT_S, max_bytes=max_bytes + 1)
+        fetched = await internet.fetch(link.url, timeout_s=FETCH_TIMEOUT_S, max_bytes=max_bytes)
     except InvalidInput as error:
         raise InvalidInput(
             str(error), {link.field: "send a data: URL, or an http(s) one of a public address"}
         ) from error
     if fetched.status != 200:
         raise Upstream(f"{link.field}: the server answered {fetched.status} instead of the file")
+    if fetched.is_cut:
+        raise InvalidInput(f"The file at a URL is larger than {max_bytes} bytes", {link.field: "is too large"})
     mime_type = fetched.header("content-type").split(";")[0].strip() or "application/octet-stream"
     return IncomingFile(_name(link, mime_type), mime_type, fetched.body)
 
