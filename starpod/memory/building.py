@@ -8,7 +8,9 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from starpod.db.database import Database
 from starpod.memory import chunks, folders, messages_store, store
@@ -39,13 +41,16 @@ class Cutting:
 
 
 class Builder:
-    """Writes one index. Only one may write at a time."""
+    """Writes one index. Only one may write at a time. Messages are of the day that it was in `zone` (None: the machine's)."""
 
-    def __init__(self, database: Database, core: Database, paths: Paths, cutting: Cutting) -> None:
+    def __init__(
+        self, database: Database, core: Database, paths: Paths, cutting: Cutting, zone: ZoneInfo | None
+    ) -> None:
         self._database = database
         self._core = core
         self._paths = paths
         self._cutting = cutting
+        self._zone = zone
 
     async def build(self) -> None:
         """Fill an empty file with everything."""
@@ -158,9 +163,12 @@ class Builder:
 
     def _cut_messages(self, messages: Sequence[SessionMessage]) -> list[tuple[SessionMessage, list[tuple[str, Chunk]]]]:
         return [
-            (message, self._cut(message.content[:LARGEST_MESSAGE_CHARS], message.title, message.timestamp[:10]))
+            (message, self._cut(message.content[:LARGEST_MESSAGE_CHARS], message.title, self._day_of(message)))
             for message in messages
         ]
+
+    def _day_of(self, message: SessionMessage) -> str:
+        return datetime.fromisoformat(message.timestamp).astimezone(self._zone).date().isoformat()
 
     def _cut(self, text: str, title: str, day: str) -> list[tuple[str, Chunk]]:
         pieces = chunks.cut(text, size=self._cutting.size, overlap=self._cutting.overlap, title=_words(title), day=day)

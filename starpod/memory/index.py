@@ -221,8 +221,11 @@ class MemoryIndex:
 
     def today(self) -> date:
         """The day where the people are."""
+        return self._clock.now().astimezone(self._zone()).date()
+
+    def _zone(self) -> ZoneInfo | None:
         zone = self._config().timezone
-        return self._clock.now().astimezone(ZoneInfo(zone) if zone else None).date()
+        return ZoneInfo(zone) if zone else None
 
     async def _begin(self) -> None:
         async with self._writing:
@@ -311,7 +314,8 @@ class MemoryIndex:
 
     def _builder(self, database: Database) -> Builder:
         memory = self._config().memory
-        return Builder(database, self._core, self._paths, Cutting(memory.chunk_size, memory.chunk_overlap))
+        cutting = Cutting(memory.chunk_size, memory.chunk_overlap)
+        return Builder(database, self._core, self._paths, cutting, self._zone())
 
     async def _quietly(self, work: object) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -11,6 +12,7 @@ from urllib.request import Request, urlopen
 
 import pytest
 
+from tests.fakes import FakeClock
 from tests.gateway import TIMEOUT_S, Gateway
 
 ODD_QUERIES = (
@@ -130,6 +132,16 @@ async def test_what_was_said_is_found_until_it_is_deleted(tmp_path: Path) -> Non
         assert await search(gateway, "locker 4711") == []
         await gateway.client(key).delete(f"/api/sessions/{session_id}")
         assert await search(gateway, "locker 4711", key) == []
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_messages_are_of_the_day_where_the_people_are(tmp_path: Path) -> None:
+    late_in_london = FakeClock(datetime(2026, 3, 20, 16, 33, tzinfo=UTC))
+    async with Gateway(tmp_path, settings={"timezone": "Asia/Tokyo"}, clock=late_in_london) as gateway:
+        await gateway.http.post("/api/chat", json={"text": "The okapi sleeps."})
+        await gateway.state.memory_index.refresh_messages()
+        hits = await search(gateway, "what did I say today about the okapi", kind="message")
+        assert {hit["date"] for hit in hits} == {"2026-03-21"}
 
 
 @pytest.mark.gen_test(timeout=30)
