@@ -28,7 +28,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 VIEWER = "starpod.viewer"
-MOST_SESSIONS = 1000
+MOST_SESSIONS = 5000
+IDLE_S = 15 * 60.0
 MISSING = "This gateway cannot serve MCP: install its extra (pip install 'starpod[mcp]') and start it again"
 INSTRUCTIONS = """\
 A personal AI agent: what it remembers, its conversations, its scheduled jobs, and the agent itself (ask_agent), which has tools of its \
@@ -80,7 +81,7 @@ def _build(tools: McpTools) -> StreamableHTTPSessionManager:
     """Imports the library: not for the event loop."""
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-    return StreamableHTTPSessionManager(_server(tools), max_sessions=MOST_SESSIONS)
+    return StreamableHTTPSessionManager(_server(tools), max_sessions=MOST_SESSIONS, session_idle_timeout=IDLE_S)
 
 
 def _server(tools: McpTools) -> Server[Any]:
