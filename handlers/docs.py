@@ -17,6 +17,7 @@ POLICY = (
     "connect-src 'self'; worker-src 'self'; base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
 )
 INLINE_SCRIPT = re.compile(rb"<script(?![^>]*\ssrc=)[^>]*>(.*?)</script>", re.DOTALL)
+SCRIPTS_BASE = re.compile(rb'"base": "[./]*"')
 MISSING = b"Not found"
 NOT_BUILT = b"The documentation was not built: run `make docs`, or install starpod again."
 
@@ -40,7 +41,9 @@ class DocsHandler(BuiltFileHandler):
         prefix = prefix if PREFIX.fullmatch(prefix) else ""
         # Its links are relative; the address that was asked for need not be where the file lies, as with `/docs` itself.
         base = f'<head><base href="{prefix}/docs/{name}">'.encode()
-        await self.send_asset(Asset(asset.data.replace(b"<head>", base, 1), {}), name)
+        page = asset.data.replace(b"<head>", base, 1)
+        page = SCRIPTS_BASE.sub(f'"base": "{prefix}/docs/"'.encode(), page, count=1)
+        await self.send_asset(Asset(page, {}), name)
 
     async def _send_missing(self) -> None:
         self.set_status(404)
