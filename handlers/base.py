@@ -146,6 +146,8 @@ class BaseHandler(tornado.web.RequestHandler):
         """Count the request against the user's limit."""
         wait_s = self.state.rate_limiter.hit(user_id)
         if wait_s is not None:
+            line = self.state.auth.audit("rate_limited", user_id, None, self.address)
+            self.state.tasks.spawn(line, name="audit")
             raise Refused(429, RATE_LIMITED, {"Retry-After": str(retry_after(wait_s))})
 
     async def identify(self) -> User | None:

@@ -19,6 +19,12 @@ from starpod.instances.types import NewInstance
 DONE = {"pause": "paused", "start": "started", "restart": "restarted"}
 
 
+async def note(handler: BaseHandler, *what: str) -> None:
+    """A line of the audit log."""
+    user_id = handler.user.id if handler.user is not None else None
+    await handler.state.auth.audit("instance_changed", user_id, " ".join(what), handler.address)
+
+
 class InstanceListHandler(BaseHandler):
     """All instances, and new ones."""
 
@@ -28,7 +34,9 @@ class InstanceListHandler(BaseHandler):
     async def post(self) -> None:
         body = self.read_body(InstanceBody)
         new = replace(NewInstance(**body.model_dump(exclude={"secrets"})), secrets=tuple(body.secrets))
-        self.send_json(await self.state.instances.create(new), 201)
+        made = await self.state.instances.create(new)
+        await note(self, "created", made["id"], *(f"with {name}" for name in new.secrets))
+        self.send_json(made, 201)
 
 
 class InstanceHandler(BaseHandler):
@@ -39,6 +47,7 @@ class InstanceHandler(BaseHandler):
 
     async def delete(self, instance_id: str) -> None:
         await self.state.instances.delete(instance_id)
+        await note(self, "deleted", instance_id)
         self.set_status(204)
         self.finish()
 
@@ -50,6 +59,7 @@ class InstanceActionHandler(BaseHandler):
         instances = self.state.instances
         actions = {"pause": instances.pause, "start": instances.start, "restart": instances.restart}
         await actions[action](instance_id)
+        await note(self, DONE[action], instance_id)
         self.send_json({"status": DONE[action]})
 
 

@@ -211,6 +211,8 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
 
     async def _submit(self, frame: MessageFrame | RegenerateFrame | EditFrame) -> None:
         if self.user is not None and (wait_s := self.state.rate_limiter.hit(self.user.id)) is not None:
+            line = self.state.auth.audit("rate_limited", self.user.id, None, self.request.remote_ip)
+            self.state.tasks.spawn(line, name="audit")
             return self.send(
                 {
                     "type": "error",

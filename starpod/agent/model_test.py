@@ -85,7 +85,10 @@ def _explain(error: Exception, provider: str, models: Models) -> tuple[str, str]
                 "The TLS connection failed: the server's certificate is not valid or not trusted. Check base_url.",
             )
         if isinstance(cause, socket.gaierror):
-            return "unreachable", "The host name in base_url cannot be found. Check its spelling and the network."
+            return (
+                "unreachable",
+                "The host name of the provider cannot be found. Check the network, and base_url where one is set.",
+            )
         if isinstance(cause, ConnectionRefusedError):
             if provider == "ollama":
                 return "unreachable", "Ollama is not running there. Start it with `ollama serve`, or correct base_url."

@@ -30,6 +30,7 @@ EventType = Literal[
     "vault_deleted",
     "vault_key_rotated",
     "budget_changed",
+    "instance_changed",
 ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from tests.fakes import FakeClock
-from tests.gateway import Gateway
+from tests.gateway import TIMEOUT_S, Gateway
 from tests.handlers.support import JSON_TYPE, ODD_TOKENS, raw
 
 pytestmark = pytest.mark.gen_test
@@ -155,6 +156,12 @@ async def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> N
         clock.advance(20)
         refused = await gateway.http.get("/api/sessions")
         assert (refused.status_code, refused.json()) == (429, {"error": "Rate limit exceeded"})
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                (line,) = await gateway.state.auth.list_audit(1)
+                if line.event_type == "rate_limited":
+                    break
+                await asyncio.sleep(0.05)
         assert refused.headers["Retry-After"] == "40"
         assert (await gateway.client(other).get("/api/sessions")).status_code == 200
         assert (await gateway.http.get("/api/auth/verify")).status_code == 200

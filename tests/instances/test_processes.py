@@ -77,6 +77,13 @@ async def test_an_instance_lives_through_kills_of_its_own_and_the_parents_end(tm
         finally:
             removed = await gateway.http.delete(f"/api/instances/{one}")
         assert removed.status_code == 204
+        lines = (await gateway.http.get("/api/settings/audit?event_type=instance_changed")).json()
+        assert [line["detail"] for line in lines] == [
+            f"deleted {one}",
+            f"started {one}",
+            f"paused {one}",
+            f"created {one}",
+        ]
         assert not (gateway.state.paths.agent_home / "instances" / one).exists()
         assert (await gateway.http.get(f"/api/instances/{one}")).status_code == 404
 
