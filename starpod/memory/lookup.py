@@ -62,13 +62,14 @@ def _slots(connection: store.Connection, question: Question, total: int) -> Iter
 def _compounds(word: Word, before: Sequence[Word], after: Sequence[Word]) -> list[str]:
     """The word written together with its neighbours (dish washer, lady birds)."""
     if not word.is_content:
-        return []
+        return list(word.joined)
     neighbours = [other.text + word.text for other in before] + [word.text + other.text for other in after]
-    return [each for each in neighbours if len(each) >= 7 and not any(letter.isdigit() for letter in each)]
+    long = [each for each in neighbours if len(each) >= 7 and not any(letter.isdigit() for letter in each)]
+    return [*word.joined, *long]
 
 
 def _spellings(word: str) -> Iterator[str]:
-    """How else the same word is written: accents typed as letters (ae, ss), articles that Arabic joins to a noun."""
+    """How else the same word is written: accents typed as letters (ae, ss), articles that Arabic and Hebrew join to a noun."""
     for typed, folded in (("ae", "a"), ("oe", "o"), ("ue", "u"), ("ss", "s")):
         if typed in word:
             yield word.replace(typed, folded)
@@ -77,6 +78,10 @@ def _spellings(word: str) -> Iterator[str]:
         for article in ("وال", "بال", "لل", "ال"):
             if word.startswith(article) and len(word) > len(article) + 1:
                 yield word.removeprefix(article)
+    if "\u05d0" <= word[:1] <= "\u05ea":
+        yield f"ה{word}"
+        if word.startswith("ה") and len(word) > 3:
+            yield word[1:]
 
 
 @cache
@@ -91,11 +96,10 @@ def _by_stem(relation: Literal["related", "kind"]) -> dict[str, dict[str, None]]
 def _word_slot(connection: store.Connection, word: Word, total: int, compounds: Sequence[str]) -> Slot:
     stem = STEMS.of(word.text)
     weights = {stem: _STEM_WEIGHT["same"]}
+    own = (*_spellings(word.text), *IRREGULAR.get(word.text, ())) if word.is_content else ()
+    for form in (*own, *compounds):
+        weights.setdefault(STEMS.of(form), _STEM_WEIGHT["form"])
     if word.is_content:
-        for form in (*_spellings(word.text), *compounds):
-            weights.setdefault(STEMS.of(form), _STEM_WEIGHT["form"])
-        for form in IRREGULAR.get(word.text, ()):
-            weights.setdefault(STEMS.of(form), _STEM_WEIGHT["form"])
         for other in _by_stem("related").get(stem, ()):
             weights.setdefault(other, _STEM_WEIGHT["related"])
         for other in _by_stem("kind").get(stem, ()):
@@ -111,8 +115,8 @@ def _word_slot(connection: store.Connection, word: Word, total: int, compounds: 
             known.setdefault(other, frequency)
     variants = [Variant(each, weights[each]) for each in weights if each in known]
     # What the word itself has decides how rare it is: a related word must not make it common.
-    own = [known[each.stem] for each in variants if each.weight >= 0.9]
-    frequency = sum(own) or max((known[each.stem] for each in variants), default=0)
+    strong = [known[each.stem] for each in variants if each.weight >= 0.9]
+    frequency = sum(strong) or max((known[each.stem] for each in variants), default=0)
     rarity = _rarity(frequency, total) * (_TIME_SHARE if word.is_time else 1.0 if word.is_content else 0.08)
     variants.sort(key=lambda each: (-each.weight, known[each.stem]))
     costs = tuple(known[each.stem] for each in variants)
@@ -152,7 +156,7 @@ def _parts(connection: store.Connection, word: str) -> Iterator[tuple[str, int, 
     for cut in range(3, len(word) - 2):
         stems = [STEMS.of(word[:cut]), STEMS.of(word[cut:])]
         known = store.frequencies(connection, stems)
-        if len(word) >= 7 and len(known) == 2:
+        if len(word) >= 6 and len(known) == 2:
             for stem in stems:
                 yield stem, known[stem], _STEM_WEIGHT["part"]
 

@@ -173,6 +173,9 @@ class Scale:
                 for place, weight in self._meanings(match[0]):
                     found.append(Match(place, match.start(), match.end(), weight))
         for place, slot in enumerate(self._slots):
+            if slot.word.isdigit() and len(slot.word) >= 4 and slot.variants:
+                for match in _grouped(slot.word).finditer(folded):
+                    found.append(Match(place, match.start(), match.end(), 1.0))
             if slot.is_gram:
                 start = folded.find(slot.word)
                 while start >= 0 and len(found) < 400:
@@ -240,6 +243,11 @@ def _beginnings(stems: Mapping[str, object]) -> re.Pattern[str] | regex.Pattern[
     pointed = sorted((_with_points(head) for head in heads), key=len, reverse=True)
     either = "|".join(pointed)
     return regex.compile(rf"(?<![\p{{L}}\p{{N}}\p{{M}}])(?:{either})[\p{{L}}\p{{N}}\p{{M}}]*")
+
+
+def _grouped(number: str) -> re.Pattern[str]:
+    """Finds a number that is written in groups of digits."""
+    return re.compile(rf"(?<!\d){'[ .,/-]?'.join(number)}(?!\d)")
 
 
 def _with_points(head: str) -> str:

@@ -17,6 +17,8 @@ POINTS = r"[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
 _POINTS = regex.compile(POINTS)
 _LOOKALIKES = dict(zip("ßẞøØđĐłŁæÆœŒıىةې", "ssooddllaaooiيهي", strict=True))  # noqa: RUF001
 """Letters that no accent makes, but that people type as others."""
+_DIGIT_GROUPS = re.compile(r"(?<!\d)\d{1,5}(?:[ .,'/-]\d{2,5}){1,5}(?!\d)", re.ASCII)
+_NOT_DIGITS = re.compile(r"\D")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+")
 
@@ -48,6 +50,12 @@ def gram_token(gram: str) -> str:
 def gram_text(text: str) -> str:
     """All grams of `text` as tokens; single characters too where a run is short."""
     return " ".join(gram_token(gram) for run in runs(fold(text)) for gram in grams(run))
+
+
+def joined_numbers(text: str) -> str:
+    """Numbers that are written in groups (1,240 or 0341 555 0148), written as one."""
+    found = (_NOT_DIGITS.sub("", group) for group in _DIGIT_GROUPS.findall(text))
+    return " ".join(dict.fromkeys(number for number in found if 4 <= len(number) <= 15))
 
 
 def words(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from starpod.memory.types import KINDS, Candidate, Chunk, FileState, Filters, Ki
 
 Connection: TypeAlias = peewee.Database
 
-SCHEMA = 2
+SCHEMA = 3
 _SPAN = 1 << 32
 _STATEMENTS = (
     "CREATE TABLE owner (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)",
@@ -366,8 +366,8 @@ def _insert(
 
 def _indexed(text: str, context: str) -> tuple[str, str, str]:
     """What the three columns of a chunk hold."""
-    words = scripts.plain(scripts.without_runs(text)), scripts.plain(scripts.without_runs(context))
-    return *words, scripts.gram_text(f"{context}\n{text}")
+    around = f"{scripts.plain(scripts.without_runs(context))} {scripts.joined_numbers(text)}"
+    return scripts.plain(scripts.without_runs(text)), around, scripts.gram_text(f"{context}\n{text}")
 
 
 def _delete(connection: Connection, numbers: Iterable[int]) -> None:

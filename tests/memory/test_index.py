@@ -92,6 +92,11 @@ async def test_letters_and_words_written_otherwise(tmp_path: Path) -> None:
         "orsted": ("a book about Ørsted", "Aarhus"),
         "upgrade": ("then pg_upgrade ran for an hour", "terminal"),
         "lady birds": ("the ladybirds eat them", "roses"),
+        "1240": ("the rent is 1,240 now", "lease"),
+        "03415550148": ("call 0341 555 0148", "garage"),
+        "wi-fi": ("the wifi is slow", "router"),
+        "libfoo": ("a new lib-foo came out", "news"),
+        "דוד": ("הדוד תוקן", "home"),
         "wheelbarrow": ("a wheel for the old barrow", "shed"),
     }
     async with opened(tmp_path) as memory:
