@@ -30,13 +30,14 @@ Call = dict[str, Any]
 
 @dataclass(slots=True)
 class Failure:
-    """An answer that is no success, once `after` others were. `times` None: until it is taken away."""
+    """An answer that is no success, once `after` others were. `times` None: until it is taken away. `raw`: this instead of JSON."""
 
     status: int
     description: str
     parameters: dict[str, Any] = field(default_factory=dict)
     times: int | None = 1
     after: int = 0
+    raw: str | None = None
 
 
 class Shown(HTMLParser):
@@ -237,7 +238,8 @@ class BotApi:
             if method == "getUpdates":
                 self.polls += 1
             self._notify()
-            return failure.status, self._error(failure.status, failure.description, failure.parameters)
+            error = self._error(failure.status, failure.description, failure.parameters)
+            return failure.status, failure.raw if failure.raw is not None else error
         try:
             result = await getattr(self, f"do_{method}", self._nothing)(call)
         except ValueError as error:
@@ -375,7 +377,7 @@ class MethodHandler(tornado.web.RequestHandler):
             call[name] = {"name": files[0]["filename"], "data": files[0]["body"]}
         status, body = await self.api.answer(method, call)
         self.set_status(status)
-        self.write(json.dumps(body))
+        self.write(body if isinstance(body, str) else json.dumps(body))
 
     def log_exception(self, *args: Any) -> None:
         if not self.request.connection.stream.closed():  # type: ignore[union-attr]

@@ -145,6 +145,27 @@ async def test_a_start_without_network_is_made_up_for_when_it_comes_back(tmp_pat
         await settled(gateway, "running")
 
 
+@pytest.mark.parametrize(
+    ("status", "raw"),
+    [
+        (502, "<html>Bad Gateway</html>"),
+        (200, "<html>Hi</html>"),
+        (200, "[]"),
+        (200, '{"ok": true, "result": 7}'),
+        (200, ""),
+    ],
+)
+async def test_an_answer_that_is_none_of_telegrams_is_a_passing_trouble(tmp_path: Path, status: int, raw: str) -> None:
+    async with chatting(tmp_path, OpenAIServer()) as (telegram, gateway, _):
+        gateway.provider.play(script("here"))
+        telegram.failures["getUpdates"] = Failure(status, "", times=2, raw=raw)
+        telegram.failures["sendMessage"] = Failure(status, "", raw=raw)
+        telegram.write("hi")
+        await settled(gateway, "failing")
+        assert await telegram.said() == ["here"]
+        await settled(gateway, "running")
+
+
 async def test_a_poll_that_telegram_asks_to_be_later_waits(tmp_path: Path) -> None:
     async with chatting(tmp_path) as (telegram, gateway, _):
         telegram.failures["getUpdates"] = Failure(429, "Too Many Requests: retry after 1", {"retry_after": 1}, times=2)
