@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import re
 import statistics
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import CDPSession, Page, expect
 
 from starpod.clock import format_time
 from starpod.paths import shipped
@@ -18,15 +20,30 @@ from tests.gateway import Gateway
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.script import Say, script
 
-pytestmark = pytest.mark.gen_test
+pytestmark = pytest.mark.gen_test(timeout=240)
 
 KB = 1000
-FRAMES = """() => { const seen = window.__frames = {busy: 0, long: 0, late: 0, last: performance.now()};
-    new PerformanceObserver(list => { for (const e of list.getEntries()) { seen.long++; seen.busy += e.duration; } })
-        .observe({entryTypes: ['longtask']});
-    const tick = now => { const gap = now - seen.last; if (gap > 34) seen.late += Math.round(gap / 16.7) - 1; seen.last = now;
+# Notes, from the page's first moment on, when the box could be written in, and everything that a frame or a key had to wait for.
+WATCH = """(() => { const seen = window.__seen = {usable: 0, opened: 0, long: 0, late: 0, shift: 0, flushes: [], keys: []};
+    const look = () => { if (document.activeElement?.matches?.('.composer textarea')) seen.usable = performance.now();
+        else requestAnimationFrame(look); }; look();
+    const watch = (type, take, more) => new PerformanceObserver(list => list.getEntries().forEach(take)).observe({type, ...more});
+    watch('longtask', () => seen.long++); watch('measure', each => seen.flushes.push(each.duration));
+    watch('layout-shift', each => { if (!each.hadRecentInput) seen.shift += each.value; });
+    watch('event', each => { if (each.name === 'keydown') seen.keys.push(each.duration); }, {durationThreshold: 16});
+    window.__frames = () => { seen.long = seen.late = 0; seen.flushes = []; let last = performance.now(); const tick = now => {
+        const gap = now - last; if (gap > 25) seen.late += Math.round(gap / 16.67) - 1; last = now; requestAnimationFrame(tick); };
         requestAnimationFrame(tick); };
-    requestAnimationFrame(tick); }"""
+    addEventListener('click', event => { if (!event.target.closest('.session')) return; const start = performance.now();
+        const look = () => { const all = document.querySelectorAll('.md'); const last = all[all.length - 1];
+            if (last?.textContent.startsWith(window.__wanted)) setTimeout(() => { seen.opened = performance.now() - start; });
+            else requestAnimationFrame(look); }; requestAnimationFrame(look); }, true);
+})()"""
+WORDS = "Some *words* of a longer reply, with `code` and more. "
+PART = "## Part\n\n" + WORDS * 6 + "\n\n- one\n- two\n\n"
+CODE = "```python\ndef part():\n    return 'some words'  # and a comment\n```\n\n"
+
+Figures = dict[str, float]
 
 
 def zipped(pattern: str) -> int:
@@ -49,25 +66,90 @@ async def test_bytes_and_requests_stay_small(tmp_path: Path) -> None:
         assert zipped("*.js") <= 110 * KB
 
 
-async def test_the_page_is_usable_at_once_and_light(tmp_path: Path) -> None:
+class Stopwatch:
+    """A watched page and the browser's own figures of it, at full speed or a quarter of it."""
+
+    def __init__(self, page: Page, session: CDPSession) -> None:
+        self.page = page
+        self.session = session
+
+    @classmethod
+    async def start(cls, browser: Browser, *, slowdown: int = 1) -> Stopwatch:
+        context = await browser.context()
+        page = await context.new_page()
+        browser.watch(page)
+        await page.add_init_script(WATCH)
+        session = await context.new_cdp_session(page)
+        await session.send("Performance.enable")
+        await session.send("Emulation.setCPUThrottlingRate", {"rate": slowdown})
+        return cls(page, session)
+
+    async def open(self, url: str) -> None:
+        await self.page.goto(url)
+        await expect(self.page.locator(".composer textarea")).to_be_focused()
+
+    async def seen(self) -> dict[str, Any]:
+        found: dict[str, Any] = await self.page.evaluate("window.__seen")
+        return found
+
+    async def busy_s(self) -> float:
+        """Seconds that the page's main thread has worked."""
+        metrics = (await self.session.send("Performance.getMetrics"))["metrics"]
+        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+
+    async def heap_mb(self) -> float:
+        await self.session.send("HeapProfiler.collectGarbage")
+        return float((await self.session.send("Runtime.getHeapUsage"))["usedSize"]) / 1e6
+
+    async def close(self) -> None:
+        await self.page.context.close()
+
+
+def p95(values: list[float]) -> float:
+    return sorted(values)[max(0, round(len(values) * 0.95) - 1)] if values else 0.0
+
+
+async def hold(measure: Callable[[], Awaitable[Figures]], caps: Figures, *, rounds: int = 2, runs: int = 3) -> None:
+    """The median of `runs` measurements stays within the caps; when the machine was busy with something else, once more."""
+    report = []
+    for _ in range(rounds):
+        taken: list[Figures] = []
+        while len(taken) < runs:
+            taken.append(await measure())
+            good = [all(each[name] <= cap for name, cap in caps.items()) for each in taken]
+            if sum(good) > runs // 2:
+                break
+        medians = {name: statistics.median(each[name] for each in taken) for name in caps}
+        report.append({name: round(value, 3) for name, value in medians.items()})
+        print("measured", report[-1], "caps", caps)
+        if sum(good) > runs // 2 or all(medians[name] <= cap for name, cap in caps.items()):
+            return
+    raise AssertionError(f"{report} is over {caps}")
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "caps"),
+    [(1, {"paint_ms": 200.0, "usable_ms": 190.0, "heap_mb": 2.6}), (4, {"usable_ms": 490.0, "heap_mb": 2.6})],
+)
+async def test_the_page_is_usable_at_once_and_light(tmp_path: Path, slowdown: int, caps: Figures) -> None:
+    """First paint of the real shell, a box that can be written in, and the heap of a page that idles."""
     async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
-        taken = []
-        for _ in range(5):
-            page = await browser.page()
-            await expect(page.locator(".composer textarea")).to_be_focused()
-            taken.append(await page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
-            heap = await heap_mb(page)
-            await page.context.close()
-        # Shared machines are slow by turns; the budget of a quiet one is 200 ms.
-        assert min(taken) < 400
-        assert heap <= 2.6
 
+        async def measure() -> Figures:
+            watch = await Stopwatch.start(browser, slowdown=slowdown)
+            await watch.open(gateway.url)
+            assert await watch.page.locator(".side .new-chat").count() == 1
+            paint = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
+            figures = {
+                "paint_ms": float(await watch.page.evaluate(paint)),
+                "usable_ms": float((await watch.seen())["usable"]),
+                "heap_mb": await watch.heap_mb(),
+            }
+            await watch.close()
+            return figures
 
-async def heap_mb(page: Page) -> float:
-    session = await page.context.new_cdp_session(page)
-    await session.send("HeapProfiler.collectGarbage")
-    size: dict[str, Any] = await session.send("Runtime.getHeapUsage")
-    return float(size["usedSize"]) / 1e6
+        await measure()  # the first load warms the server up
+        await hold(measure, caps, rounds=3, runs=5)
 
 
 async def fill(gateway: Gateway, messages: int) -> str:
@@ -93,61 +175,117 @@ async def fill(gateway: Gateway, messages: int) -> str:
     return session_id
 
 
-async def test_a_thousand_messages_open_as_quickly_as_a_few(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("messages", "cap_ms"), [(500, 150.0), (1000, 160.0)])
+async def test_long_chats_open_at_once(tmp_path: Path, messages: int, cap_ms: float) -> None:
+    """From the click to the newest message on the screen, with few nodes; and all of it is there for who scrolls up."""
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
-        session_id = await fill(gateway, 1000)
-        page = await browser.page()
-        await expect(page.locator(".session")).to_have_count(1)
-        taken = []
-        for _ in range(3):
-            await page.evaluate("performance.mark('asked')")
-            await page.locator(".session a").click()
-            await expect(page.get_by_text("Message 999")).to_be_visible()
-            taken.append(
-                await page.evaluate(
-                    "new Promise(done => requestAnimationFrame(() => done(performance.measure('open', 'asked').duration)))"
-                )
+        session_id = await fill(gateway, messages)
+
+        async def measure() -> Figures:
+            watch = await Stopwatch.start(browser)
+            await watch.open(gateway.url)
+            # The page has settled: the parser that comes after the first screen is there.
+            await watch.page.wait_for_function(
+                "() => performance.getEntriesByType('resource').some(e => /render-/.test(e.name))"
             )
-            nodes = await page.evaluate("document.querySelectorAll('*').length")
-            await page.keyboard.press("Control+Shift+o")
-        assert nodes <= 2500
-        # Clicking and waiting by the driver is part of it; the page alone has 160 ms.
-        assert statistics.median(taken) < 600
-        await page.goto(f"{gateway.url}/c/{session_id}")
-        await expect(page.get_by_text("Message 999")).to_be_visible()
-        log = page.locator(".log")
-        for _ in range(100):
-            await log.evaluate("e => e.scrollTop = 0")
-            if await page.locator(".bubble").first.inner_text() == "first":
-                break
-            await page.wait_for_timeout(60)
-        await expect(page.locator(".bubble").first).to_have_text("first")
+            await watch.page.evaluate(f"window.__wanted = 'Message {messages - 1}'")
+            await watch.page.locator(".session a").click()
+            await watch.page.wait_for_function("() => window.__seen.opened")
+            figures = {
+                "opened_ms": float((await watch.seen())["opened"]),
+                "nodes": float(await watch.page.evaluate("document.querySelectorAll('*').length")),
+            }
+            await watch.close()
+            return figures
+
+        await hold(measure, {"opened_ms": cap_ms, "nodes": 2500.0}, rounds=3)
+        page = await browser.page(f"/c/{session_id}")
+        await expect(page.get_by_text(f"Message {messages - 1}")).to_be_visible()
+        await page.evaluate(
+            """() => { const log = document.querySelector('.log'); const up = () => { log.scrollTop = 0; requestAnimationFrame(up); };
+            up(); }"""
+        )
+        await expect(page.locator(".bubble").first).to_have_text("first", timeout=60_000)
 
 
-async def test_a_long_stream_keeps_the_page_smooth(tmp_path: Path) -> None:
-    words = "Some *words* of a longer reply, with `code` and more. "
-    text = "\n\n".join("## Part\n\n" + words * 6 + "\n\n- one\n- two\n" for _ in range(54))
-    size = max(1, len(text) // 2000)
-    pieces = tuple(text[start : start + size] for start in range(0, len(text), size))
+async def stream(gateway: Gateway, browser: Browser, text: str, *, pieces: int, slowdown: int = 1) -> Figures:
+    """A reply in so many deltas over ten seconds, and what it cost the page."""
+    size = -(-len(text) // pieces)
+    cut = tuple(text[start : start + size] for start in range(0, len(text), size))
+    gateway.provider.play(script(Say(cut, 10 / len(cut))))
+    watch = await Stopwatch.start(browser, slowdown=slowdown)
+    await watch.open(gateway.url)
+    await watch.page.wait_for_function(
+        "() => performance.getEntriesByType('resource').some(e => /render-/.test(e.name))"
+    )
+    await say(watch.page, "go")
+    await expect(reply(watch.page)).to_contain_text("Part")
+    await watch.page.evaluate("window.__frames()")
+    before = await watch.busy_s()
+    slices = [before]
+    for share in range(1, 6):
+        await watch.page.wait_for_function(
+            f"() => document.querySelector('.md').textContent.length > {share * 0.15 * len(text)}", polling=250
+        )
+        slices.append(await watch.busy_s())
+    await expect(watch.page.locator(".live")).to_have_count(0, timeout=60_000)
+    seen = await watch.seen()
+    busy = [after - earlier for earlier, after in itertools.pairwise(slices)]
+    figures = {
+        "busy_s": await watch.busy_s() - before,
+        "late": float(seen["late"]),
+        "long": float(seen["long"]),
+        "shift": float(seen["shift"]),
+        "flush_ms": p95(seen["flushes"]),
+        "last_slice": busy[-1] / (10 * 0.15),
+        "growth": busy[-1] / max(busy[1], 0.001),
+    }
+    assert (await reply(watch.page).inner_text()).count("Part") == text.count("Part")
+    await watch.close()
+    return figures
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "caps"),
+    [
+        (1, {"busy_s": 3.0, "late": 5.0, "shift": 0.02, "flush_ms": 4.0}),
+        (4, {"late": 60.0, "long": 5.0, "shift": 0.02}),
+    ],
+)
+async def test_a_stream_of_two_thousand_deltas(tmp_path: Path, slowdown: int, caps: Figures) -> None:
+    """A 20 kB reply in ten seconds: the main thread's time, frames that were late, long tasks, shifts, one flush."""
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
-        late = []
-        for _ in range(2):
-            gateway.provider.play(script(Say(pieces, 0.004)))
-            page = await browser.page()
-            await page.evaluate(FRAMES)
-            await say(page, "go")
-            await expect(page.locator(".log")).to_have_attribute("aria-busy", "true")
-            await expect(page.locator(".live")).to_have_count(0, timeout=28_000)
-            seen = await page.evaluate("window.__frames")
-            late.append(seen["long"])
-            assert (await reply(page).inner_text()).count("Part") == 54
-            shift = await page.evaluate(
-                """new Promise(done => { let sum = 0; new PerformanceObserver(list => { for (const e of list.getEntries())
-                if (!e.hadRecentInput) sum += e.value; }).observe({type: 'layout-shift', buffered: true});
-                setTimeout(() => done(sum), 200); })"""
-            )
-            assert shift <= 0.02
-            await page.context.close()
-            if late[-1] <= 5:
-                break
-        assert min(late) <= 5
+        await hold(lambda: stream(gateway, browser, PART * 57, pieces=2000, slowdown=slowdown), caps)
+
+
+async def test_a_long_reply_costs_no_more_at_its_end(tmp_path: Path) -> None:
+    """80 kB in ten seconds: its last slice of text is no dearer than the first."""
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        text = (PART * 2 + CODE) * 97
+        caps = {"last_slice": 0.30, "growth": 1.3}
+        await hold(lambda: stream(gateway, browser, text, pieces=2000), caps)
+
+
+async def test_keys_are_answered_while_a_reply_streams(tmp_path: Path) -> None:
+    """From keydown to the paint that shows it, at a quarter of the speed."""
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+
+        async def measure() -> Figures:
+            text = PART * 57
+            cut = tuple(text[start : start + 10] for start in range(0, len(text), 10))
+            gateway.provider.play(script(Say(cut, 10 / len(cut))))
+            watch = await Stopwatch.start(browser, slowdown=4)
+            await watch.open(gateway.url)
+            await say(watch.page, "go")
+            await expect(reply(watch.page)).to_contain_text("Part")
+            typed = "words that are written while the reply comes in, "
+            await watch.page.locator(".composer textarea").press_sequentially(typed, delay=80)
+            seen = await watch.seen()
+            # What took less than 16 ms is not reported, and counts as nothing.
+            figures = {"key_ms": p95([0.0] * (len(typed) - len(seen["keys"])) + seen["keys"])}
+            await watch.page.keyboard.press("Escape")
+            await expect(watch.page.locator(".live")).to_have_count(0)
+            await watch.close()
+            return figures
+
+        await hold(measure, {"key_ms": 64.0})
