@@ -15,8 +15,6 @@ from tests.providers.script import CallTool, Fail, Gate, Say, Wait, script
 
 pytestmark = pytest.mark.gen_test
 
-ROOT = Path(__file__).resolve().parents[2]
-AXE = ROOT / "static" / "node_modules" / "axe-core" / "axe.min.js"
 RICH = (
     "Here is **what** I found:\n\n- [a link](https://example.org)\n- `code`\n\n"
     "```python\nprint('hello')  # a long comment that goes on and on\n```"
@@ -77,6 +75,7 @@ async def test_a_key_that_ends_asks_for_another_and_keeps_the_draft(tmp_path: Pa
 
 
 async def test_the_palette_reaches_chats_pages_and_settings(tmp_path: Path) -> None:
+    """Check 21: by typing and by arrows, and Esc gives the focus back."""
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
         gateway.provider.play(script("The plumber comes on Friday."))
         page = await browser.page()
@@ -86,43 +85,140 @@ async def test_the_palette_reaches_chats_pages_and_settings(tmp_path: Path) -> N
         palette = page.locator(".palette input")
         await page.keyboard.press("Control+k")
         await expect(palette).to_be_focused()
-        await page.keyboard.type("vault")
-        await page.keyboard.press("Enter")
-        await expect(page).to_have_url(f"{gateway.url}/settings/vault")
-        await page.keyboard.press("Control+k")
-        await expect(palette).to_be_focused()
         await page.keyboard.type("plumber")
         await expect(page.locator(".palette mark")).to_have_text("plumber")
         await page.keyboard.press("Enter")
         await expect(page).to_have_url(chat)
+        await page.keyboard.press("Control+k")
+        await expect(palette).to_be_focused()
+        options = page.locator(".palette [role=option]")
+        places = [text.removesuffix("Page") for text in await options.all_text_contents() if text.endswith("Page")]
+        assert len(places) >= 16
+        for place in places:
+            await palette.fill(place)
+            found = options.filter(has_text=place).first
+            await expect(found).to_be_visible()
+            steps = await options.evaluate_all(
+                "(all, text) => all.findIndex(e => e.textContent === text)", f"{place}Page"
+            )
+            for _ in range(steps):
+                await page.keyboard.press("ArrowDown")
+            await page.keyboard.press("Enter")
+            await expect(page.locator(".palette")).to_have_count(0)
+            await expect(page.locator(".main h1").first).to_be_visible()
+            assert await page.locator(f'.main :is(h1, h2, a[aria-current=page]):has-text("{place}")').count() > 0 or (
+                await page.locator(f'.side [aria-current=page]:has-text("{place}")').count()
+            ), place
+            await page.keyboard.press("Control+k")
+            await expect(palette).to_be_focused()
+        await page.keyboard.press("Escape")
+        await page.goto(chat)
         await page.locator(".composer textarea").focus()
         await page.keyboard.press("Control+k")
-        await expect(page.locator(".palette input")).to_be_focused()
+        await expect(palette).to_be_focused()
         await page.keyboard.press("Escape")
         await expect(page.locator(".composer textarea")).to_be_focused()
 
 
-async def test_shortcuts_do_what_their_sheet_says(tmp_path: Path) -> None:
+async def test_every_shortcut_does_what_its_sheet_says(tmp_path: Path) -> None:
+    """Check 22: whatever stands in the sheet must be tried here."""
+    gate = Gate()
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        await gateway.http.post("/api/settings/skills", json={"name": "sum", "description": "Sums", "body": "Sum up."})
         page = await with_a_chat(gateway, browser)
+        chat, box = page.url, page.locator(".composer textarea")
         await page.keyboard.press("Control+/")
-        await expect(page.get_by_role("dialog")).to_contain_text("Copy the last reply")
+        dialog = page.get_by_role("dialog")
+        await expect(dialog).to_contain_text("Copy the last reply")
+        keys = await dialog.locator("dd").all_inner_texts()
+        sheet = dict(zip(await dialog.locator("dt").all_inner_texts(), keys, strict=True))
         await page.keyboard.press("Escape")
-        await page.keyboard.press("Control+Shift+c")
-        assert await page.evaluate("navigator.clipboard.readText()") == RICH
-        await page.keyboard.press("Control+Shift+;")
-        assert (await page.evaluate("navigator.clipboard.readText()")).startswith("print('hello')")
-        await page.keyboard.press("Control+Shift+s")
+        await expect(dialog).to_have_count(0)
+
+        async def press(words: str) -> None:
+            names = {"Ctrl": "Control", "Esc": "Escape", "\u2191": "ArrowUp"}
+            await page.keyboard.press("+".join(names.get(each, each) for each in sheet.pop(words).split("+")))
+
+        await press("Keyboard shortcuts")
+        await expect(dialog).to_be_visible()
+        await page.keyboard.press("Escape")
+        await press("Copy the last reply")
+        await page.wait_for_function("async text => await navigator.clipboard.readText() === text", arg=RICH)
+        await press("Copy the last code block")
+        await page.wait_for_function(
+            "async () => (await navigator.clipboard.readText()).startsWith(\"print('hello')\")"
+        )
+        await press("Show or hide the sidebar")
         await expect(page.locator(".side")).to_be_hidden()
         await page.keyboard.press("Control+Shift+s")
         await expect(page.locator(".side")).to_be_visible()
         await page.locator(".log").focus()
-        await page.keyboard.press("Shift+Escape")
-        await expect(page.locator(".composer textarea")).to_be_focused()
-        await page.keyboard.press("Control+,")
+        await press("Go to the message box")
+        await expect(box).to_be_focused()
+        await press("Edit the last message (in an empty box)")
+        await expect(page.locator(".edit textarea")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(page.locator(".edit")).to_have_count(0)
+        await expect(box).to_be_focused()
+        await press("Skills (at the start of a message)")
+        await expect(page.get_by_role("option")).to_contain_text("/sum")
+        await page.keyboard.press("Escape")
+        await box.fill("one")
+        await press("New line")
+        await expect(box).to_have_value("one\n")
+        gateway.provider.play(script("Slow ", Wait(gate)))
+        await press("Send")
+        await expect(reply(page)).to_have_text("Slow")
+        await press("Stop the reply, close what is open")
+        await expect(page.locator(".stopped")).to_contain_text("Stopped")
+        gate.open()
+        await press("Search or jump to\u2026")
+        await expect(page.locator(".palette input")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await press("Settings")
         await expect(page.locator("h1")).to_have_text("Settings")
-        await page.keyboard.press("Control+Shift+o")
+        await page.goto(chat)
+        await press("New chat")
         await expect(page).to_have_url(f"{gateway.url}/")
+        assert sheet == {}
+
+
+async def test_chats_are_pinned_archived_and_exported(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("Done."))
+        for text in ("oldest", "middle", "newest"):
+            await gateway.http.post("/api/chat", json={"text": text})
+        page = await browser.page()
+        titles = page.locator(".session a .cut")
+        await expect(titles).to_have_text(["newest", "middle", "oldest"])
+
+        async def choose(title: str, item: str) -> None:
+            row = page.locator(".session", has_text=title)
+            await row.hover()
+            await row.get_by_role("button").click()
+            await page.get_by_role("menuitem", name=item, exact=True).click()
+
+        await choose("oldest", "Pin")
+        await expect(titles).to_have_text(["oldest", "newest", "middle"])
+        await expect(page.locator(".sessions h2")).to_have_text(["Pinned", "Today"])
+        await page.reload()
+        await expect(titles).to_have_text(["oldest", "newest", "middle"])
+        await choose("oldest", "Unpin")
+        await expect(titles).to_have_text(["newest", "middle", "oldest"])
+        for item, start in (("Export as Markdown", "# middle"), ("Export as JSON", "{")):
+            async with page.expect_download() as download:
+                await choose("middle", item)
+            assert (await (await download.value).path()).read_text(encoding="utf-8").startswith(start)
+        await choose("middle", "Archive")
+        await expect(titles).to_have_text(["newest", "oldest"])
+        await page.locator(".person").click()
+        await page.get_by_role("menuitem", name="Archived chats").click()
+        dialog = page.get_by_role("dialog")
+        await expect(dialog.get_by_role("link")).to_have_text(["middle"])
+        await dialog.get_by_role("button", name="Bring back").click()
+        await expect(dialog).to_contain_text("Nothing is archived.")
+        await page.keyboard.press("Escape")
+        await expect(titles).to_have_text(["newest", "middle", "oldest"])
 
 
 async def test_a_finished_job_is_told_beside_the_text_and_marks_its_session(tmp_path: Path) -> None:
@@ -333,37 +429,6 @@ async def test_nothing_is_wider_than_the_screen(tmp_path: Path, width: int) -> N
                     .map(e => e.outerHTML.slice(0, 90)).slice(0, 5)"""
                 )
                 assert small == [], path
-
-
-@pytest.mark.parametrize("scheme", ["dark", "light"])
-async def test_axe_finds_nothing(tmp_path: Path, scheme: str) -> None:
-    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway, color_scheme=scheme) as browser:
-        page = await with_a_chat(gateway, browser)
-        chat = page.url.removeprefix(gateway.url)
-        await page.locator(".trace-fold").click()
-        await page.locator(".step-line").click()
-        found = {chat: await violations(page)}
-        for path in PAGES:
-            await page.goto(gateway.url + path)
-            await expect(page.locator(".main h1")).to_be_visible()
-            await page.wait_for_timeout(300)
-            found[path] = await violations(page)
-        stranger = await browser.page("/", key="")
-        await expect(stranger.get_by_label("API key")).to_be_visible()
-        found["sign-in"] = await violations(stranger)
-        complaints = [f"{path} {each}" for path, all_of_it in found.items() for each in all_of_it]
-        assert not complaints, "\n".join(complaints)
-
-
-async def violations(page: Page) -> list[str]:
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
-    result = await page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-    )
-    return [
-        f"{each['id']}: {each['nodes'][0]['html'][:120]} {each['nodes'][0]['failureSummary'][:160]}"
-        for each in result["violations"]
-    ]
 
 
 async def test_nothing_moves_for_those_who_asked_for_it(tmp_path: Path) -> None:

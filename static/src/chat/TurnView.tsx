@@ -50,6 +50,12 @@ function Waiting({ size }: { size: number }) {
 
 function Editor({ part, turn, talk, model, onClose }: { part: UserPart; turn: Turn; talk: Conversation; model: string | null; onClose: () => void }) {
   const box = useRef<HTMLTextAreaElement>(null);
+  useEffect(() => {
+    const before = document.activeElement as HTMLElement | null;
+    box.current!.focus();
+    box.current!.setSelectionRange(part.text.length, part.text.length);
+    return () => (before?.isConnected ? before : document.querySelector<HTMLElement>(".composer textarea"))?.focus();
+  }, []);
   const submit = () => {
     const text = box.current!.value.trim();
     if (text && part.messageId) talk.edit(turn, part.messageId, text, model);
@@ -58,7 +64,7 @@ function Editor({ part, turn, talk, model, onClose }: { part: UserPart; turn: Tu
   return (
     <form class="edit" onSubmit={(event) => { event.preventDefault(); submit(); }}>
       <textarea
-        ref={box} autofocus aria-label={t("message.edit")} defaultValue={part.text}
+        ref={box} aria-label={t("message.edit")} defaultValue={part.text}
         onKeyDown={(event) => {
           if (event.key === "Escape") { event.stopPropagation(); onClose(); }
           if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit();
