@@ -282,8 +282,8 @@ async def test_bad_query_parameters_are_a_400(tmp_path: Path) -> None:
         "POST /api/chat HTTP/1.1\nHost: localhost\nContent-Length: -1\n\n",
         "POST /api/chat HTTP/1.1\nHost: localhost\nContent-Length: x\n\n",
         "POST /api/chat HTTP/1.1\nHost: localhost\nContent-Length: 1\nContent-Length: 2\n\n",
-        "GET /api/health HTTP/1.1\nHost: localhost\nX: " + "x" * 100_000 + "\n\n",
-        "GET /api/health?" + "x" * 100_000 + " HTTP/1.1\nHost: localhost\n\n",
+        "GET /api/health HTTP/1.1\nHost: localhost\nX: " + "x" * 1_000_000 + "\n\n",
+        "GET /api/health?" + "x" * 1_000_000 + " HTTP/1.1\nHost: localhost\n\n",
         "GET /api/health HTTP/1.1\nHost: localhost\nX-API-Key: a\x00b\n\n",
     ],
 )
