@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 
 import tornado.iostream
@@ -18,6 +19,8 @@ from starpod.agent.types import AttachmentSent, Published, StreamEnded, TextDelt
 from starpod.auth.types import User
 from starpod.errors import InvalidInput, Upstream
 from starpod.sessions.service import session_key
+
+logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 15.0
 CHAT_BODY_LIMIT = 64 * 1024 * 1024
@@ -142,7 +145,13 @@ async def stream_turn(
 
     async def watch() -> None:
         await turn.ended.wait()
-        stream.finish(at_end())
+        last = b""
+        try:
+            last = at_end()
+        except Upstream as error:
+            logger.warning("a turn that was streamed has not run: %s", error)
+        finally:
+            stream.finish(last)
 
     watcher = handler.state.tasks.spawn(watch(), name="sse")
     try:

@@ -257,11 +257,13 @@ class Turns:
     async def close(self, *, grace_s: float) -> None:
         """Accept nothing more, let what runs finish for `grace_s` seconds, then cut it off; it is stored as interrupted."""
         self._is_closing = True
-        running = [turn.task for turn in self._live.values() if turn.task is not None]
+        running = {turn.task: turn for turn in self._live.values() if turn.task is not None}
         if running:
             _, late = await asyncio.wait(running, timeout=grace_s)
             for task in late:
-                task.cancel()
+                # One that was stopped is at its end already; a second cancellation would cut off the storing of that.
+                if not running[task].stop_requested:
+                    task.cancel()
             if late:
                 await asyncio.wait(late, timeout=5.0)
 

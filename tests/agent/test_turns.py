@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Any
 
+import peewee
 import pytest
 
-from tests.gateway import Gateway, Socket, kinds, said
+from starpod.sessions.types import Viewer
+from tests.gateway import TIMEOUT_S, Gateway, Socket, kinds, said
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.script import CallTool, Fail, Gate, Hang, Say, Usage, Wait, script
 
@@ -375,3 +378,30 @@ async def test_a_call_that_was_refused_costs_nothing(tmp_path: Path, status: int
         frames = await (await gateway.socket()).say("hi")
         assert frames[-1]["is_error"] and frames[-1]["cost_usd"] == 0 and frames[-1]["input_tokens"] == 0
         assert rows(gateway, "SELECT count(*) FROM usage_stats") == [(0,)]
+
+
+@pytest.mark.gen_test
+async def test_a_stop_is_stored_as_one_also_when_the_gateway_stops_at_once(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gateway.provider.play(script("one ", Wait(Gate())))
+        socket = await gateway.socket()
+        await socket.send("message", text="x")
+        start = await socket.next("stream_start")
+        await socket.next("text_delta")
+        [turn] = gateway.state.agent.turns._live.values()
+        begun, may_go_on = threading.Event(), threading.Event()
+
+        def hold(connection: peewee.Database) -> None:
+            begun.set()
+            may_go_on.wait(TIMEOUT_S)
+
+        # The database is busy, so the end of the turn waits to be stored when the gateway is told to stop.
+        busy = asyncio.ensure_future(gateway.state.database.run(hold))
+        await asyncio.to_thread(begun.wait, TIMEOUT_S)
+        await gateway.state.agent.stop(Viewer(None, True), start["session_id"])
+        closing = asyncio.ensure_future(gateway.state.agent.turns.close(grace_s=0.0))
+        await asyncio.wait([closing], timeout=0.1)
+        may_go_on.set()
+        await asyncio.gather(busy, closing)
+        assert turn.end is not None and turn.end.stopped
+        assert (await socket.next("stream_end"))["stopped"] is True

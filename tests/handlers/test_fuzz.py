@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.described import check_frame
-from tests.gateway import Socket
+from tests.gateway import Socket, said
 from tests.handlers.fuzz import Role, ask_all
 from tests.handlers.live import Live
 from tests.handlers.support import raw
@@ -65,6 +66,14 @@ FRAMES = st.one_of(
         st.dictionaries(one_of(FRAME_FIELDS), JSON | st.text(), max_size=6),
     ),
 )
+
+
+@pytest.fixture(autouse=True)
+def no_faults(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever is sent, the gateway logs no fault of its own."""
+    yield
+    faults = [record for record in caplog.get_records("call") if record.levelno >= logging.ERROR]
+    assert [record.getMessage() for record in faults] == []
 
 
 @pytest.fixture
@@ -142,3 +151,21 @@ def test_frames_of_any_kind_are_answered_and_the_socket_lives_on(live: Live) -> 
     ask()
     frames = live.run(socket.say("hello"))
     assert frames[-1]["is_error"] is False
+
+
+def test_bytes_that_are_no_frames_end_the_socket_and_nothing_else(live: Live) -> None:
+    async def send(data: bytes) -> None:
+        socket = await live.gateway.socket()
+        await socket.stream.write(data)
+        socket.close()
+
+    @settings(QUICK, max_examples=40)
+    @given(st.binary(min_size=1, max_size=200))
+    def ask(data: bytes) -> None:
+        live.run(send(data))
+
+    async def say() -> str:
+        return said(await (await live.gateway.socket()).say("hello"))
+
+    ask()
+    assert live.run(say())
