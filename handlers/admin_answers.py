@@ -194,10 +194,18 @@ class SettingsStatus(TypedDict):
     telegram: Status
 
 
+class ProviderReady(TypedDict):
+    """What a provider's key is called, None where it needs none, and whether all is there that a call needs."""
+
+    key: str | None
+    is_ready: bool
+
+
 class Models(TypedDict):
-    """Every known model by provider."""
+    """Every known model by provider, and how far each provider is set up."""
 
     models: Mapping[str, Sequence[str]]
+    providers: Mapping[str, ProviderReady]
 
 
 class Document(TypedDict):

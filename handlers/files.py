@@ -51,6 +51,14 @@ class FileListHandler(_FilesHandler):
         self.send_json({"status": "ok"})
 
 
+class FileInfoHandler(_FilesHandler):
+    """`GET /api/files/info?path=`: what it is, before anything is read."""
+
+    async def get(self) -> None:
+        path = self.read_query(FilePathQuery).path
+        self.send_json(asdict(await asyncio.to_thread(browsing.describe, self.home, path)))
+
+
 class FileTextHandler(_FilesHandler):
     """`GET /api/files/read?path=`: a text file."""
 

@@ -15,12 +15,14 @@ from starpod.auth.types import AuditFilter
 from starpod.config import sections
 from starpod.config.documents import LARGEST_BYTES, check_name, read_document
 from starpod.config.problems import ConfigError
+from starpod.config.providers import KEYED_PROVIDERS, PROVIDERS, key_variable
 from starpod.errors import InvalidInput, NotFound
 from starpod.memory.places import NOBODY
 from starpod.memory.versions import Writer
 from starpod.vault.types import check_value, tail_of
 
 MASK = "••••"
+OFFLINE_PROVIDER = "offline"
 
 
 class SectionHandler(BaseHandler):
@@ -99,10 +101,20 @@ class SchemaHandler(BaseHandler):
 
 
 class ModelListHandler(BaseHandler):
-    """`GET /api/settings/models`: every known model by provider."""
+    """`GET /api/settings/models`: every known model by provider; what each provider's key is called, and whether it is there."""
 
     def get(self) -> None:
-        self.send_json({"models": self.state.agent.known_models()})
+        known, models = self.state.agent.known_models(), self.state.agent.models
+        keys = {each.name: each.key_variable for each in KEYED_PROVIDERS}
+        configured = {each.partition("/")[0] for each in self.state.config.models}
+        providers = {
+            name: {
+                "key": keys.get(name) or (None if name in PROVIDERS else key_variable(name)),
+                "is_ready": models.has_key(f"{name}/{next(iter(known.get(name, [])), 'm')}"),
+            }
+            for name in sorted({*known, *configured} - {OFFLINE_PROVIDER})
+        }
+        self.send_json({"models": known, "providers": providers})
 
 
 class DocumentHandler(BaseHandler):

@@ -29,6 +29,7 @@ from handlers.cron import (
 from handlers.deliveries import DeliveryHandler, DeliveryListHandler, DeliveryRetryHandler
 from handlers.files import (
     FileFolderHandler,
+    FileInfoHandler,
     FileListHandler,
     FileRawHandler,
     FileTextHandler,
@@ -67,7 +68,7 @@ from handlers.skills import SkillMenuHandler
 from starpod.cron.types import JobRun
 from starpod.memory.types import Hit
 from starpod.memory.versions import MemoryFile, MemoryText, Version
-from starpod.tools.browsing import Entry, Text
+from starpod.tools.browsing import Entry, Info, Text
 
 CSV = ("text/csv",)
 
@@ -190,6 +191,12 @@ FILES = (
         "user",
         Get("What is in a folder of one's home", list[Entry], query=FolderQuery, errors=(404,)),
         Delete("Delete a file, or a folder with all that is in it", Done, query=FilePathQuery, errors=(404, 409)),
+    ),
+    Route(
+        "/api/files/info",
+        FileInfoHandler,
+        "user",
+        Get("What a file or folder is, before it is read", Info, query=FilePathQuery, errors=(404,)),
     ),
     Route(
         "/api/files/read",

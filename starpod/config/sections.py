@@ -230,6 +230,7 @@ def schema() -> dict[str, Any]:
         ]
         for name, settings in SECTIONS.items()
     }
+    described["x-secrets"] = {name: {"field": each.field, "name": each.name} for name, each in SECRETS.items()}
     described["x-restart"] = sorted(RESTART_KEYS)
     return described
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import hashlib
@@ -21,6 +22,7 @@ from starpod.tools.types import ToolFailure
 
 MAX_TEXT_BYTES = 5 * 1_048_576
 MAX_RAW_BYTES = 50 * 1_048_576
+_SNIFF_BYTES = 8_192
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
@@ -33,6 +35,18 @@ class Entry:
     size: int
     modified_at: datetime
     is_broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """What there is to know about a file or folder without reading it; `is_text` goes by how it begins."""
+
+    path: str
+    type: Literal["file", "directory"]
+    size: int
+    modified_at: datetime
+    mime_type: str
+    is_text: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,18 @@ def list_folder(home: Path, path: str) -> list[Entry]:
         return [entry for entry in entries if entry is not None]
 
 
+def describe(home: Path, path: str) -> Info:
+    """A file or folder. Raises InvalidInput, NotFound."""
+    with _told(path):
+        target = _resolve(home, path)
+        status = target.stat()
+        if target.is_dir():
+            return Info(path, "directory", 0, _time(status.st_mtime), "inode/directory", is_text=False)
+        with _opened(home, path) as file:
+            head = file.read(_SNIFF_BYTES)
+    return Info(path, "file", status.st_size, _time(status.st_mtime), _mime_type(target.name), is_text=_is_text(head))
+
+
 def read_text(home: Path, path: str) -> Text:
     """A text file. Raises InvalidInput (with `fields` when it is no text, or too much of it), NotFound."""
     with _told(path), _opened(home, path) as file:
@@ -95,7 +121,7 @@ def open_raw(home: Path, path: str) -> Raw:
         raise _unusable(
             f"{_quoted(path)} is larger than {MAX_RAW_BYTES // 1_048_576} MB; take it from the machine itself"
         )
-    return Raw(file, name, mimetypes.guess_type(name)[0] or "application/octet-stream", size)
+    return Raw(file, name, _mime_type(name), size)
 
 
 def write(home: Path, path: str, data: bytes, *, expected_hash: str | None = None, may_replace: bool = True) -> bool:
@@ -225,6 +251,19 @@ def _entry(home: Path, folder: Path, name: str, descriptor: int) -> Entry | None
 
 def _unusable(words: str) -> InvalidInput:
     return InvalidInput(words, {"path": words})
+
+
+def _mime_type(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file that begins so is one of text. A character that is cut off at the end of a full `head` does not count."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) < _SNIFF_BYTES)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in head
 
 
 def _digest(data: bytes) -> str:

@@ -9,7 +9,7 @@ import "./styles/index.css";
 
 async function start(): Promise<void> {
   // English is part of the page; another language is fetched before the first words are shown.
-  await setLocale(preferred(), { keep: false });
+  await setLocale(preferred(), { keep: false }).catch(() => null);
   const problem = await useLinkCode();
   render(<App problem={problem} />, document.getElementById("app")!);
   if (isSignedIn.value) connect();

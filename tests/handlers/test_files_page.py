@@ -15,6 +15,7 @@ pytestmark = pytest.mark.gen_test
 
 ROUTES = (
     ("GET", "/api/files?path=x", None),
+    ("GET", "/api/files/info?path=x", None),
     ("GET", "/api/files/read?path=x", None),
     ("GET", "/api/files/raw?path=x", None),
     ("PUT", "/api/files/raw?path=x", None),
@@ -123,7 +124,9 @@ async def test_everybody_has_a_home_of_their_own(tmp_path: Path) -> None:
 async def test_a_path_that_leads_out_is_refused_everywhere(tmp_path: Path, path: str) -> None:
     async with Gateway(tmp_path) as gateway:
         http = gateway.http
-        answers = [await http.get(f"/api/files{kind}", params={"path": path}) for kind in ("", "/read", "/raw")]
+        answers = [
+            await http.get(f"/api/files{kind}", params={"path": path}) for kind in ("", "/info", "/read", "/raw")
+        ]
         answers.append(await http.put("/api/files/raw", params={"path": path}, content=b"x"))
         answers.append(await http.put("/api/files/write", json={"path": path, "content": "x"}))
         answers.append(await http.post("/api/files/mkdir", json={"path": path}))
@@ -150,7 +153,7 @@ async def test_links_are_followed_inside_the_home_only(tmp_path: Path) -> None:
         os.symlink(gateway.folder / ".starpod", gateway.home / "gateway")
         assert (await gateway.http.get("/api/files/read?path=docs/note.md")).json()["content"] == "inside"
         for path in ("out/secret.txt", "leak.txt", "out", "gateway/config/agent.toml", "gateway"):
-            for kind in ("", "/read", "/raw"):
+            for kind in ("", "/info", "/read", "/raw"):
                 answer = await gateway.http.get(f"/api/files{kind}?path={path}")
                 assert answer.status_code == 400 and "secret" not in answer.text.replace("secret.txt", ""), path
         assert (
@@ -188,6 +191,9 @@ async def test_what_cannot_be_done_is_told_by_its_kind(tmp_path: Path) -> None:
             ("GET", "/api/files?path=file.txt", None, 400),
             ("GET", "/api/files/read", None, 400),
             ("GET", "/api/files/raw", None, 400),
+            ("GET", "/api/files/info?path=nothing", None, 404),
+            ("GET", "/api/files/info?path=pipe", None, 400),
+            ("GET", "/api/files/info", None, 400),
             ("GET", "/api/files/read?path=nothing", None, 404),
             ("GET", "/api/files/read?path=documents", None, 400),
             ("GET", "/api/files/raw?path=documents", None, 400),
@@ -251,3 +257,23 @@ async def test_a_text_over_the_limit_is_refused_and_one_of_it_is_not(tmp_path: P
         assert (await gateway.http.get("/api/files/read?path=a")).json()["size"] == len(most)
         over = await gateway.http.put("/api/files/write", json={"path": "a", "content": most + "x"})
         assert over.status_code == 413 and (gateway.home / "a").stat().st_size == len(most)
+
+
+async def test_what_a_file_is_can_be_asked_before_it_is_read(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        (gateway.home / "a.md").write_text("ü" * 5000)
+        (gateway.home / "b.bin").write_bytes(b"\x00\x01")
+        (gateway.home / "c.txt").write_bytes(b"\xff\xfe\xfd\xfc\xfb")
+        (gateway.home / "d.svg").write_text("")
+        found = [
+            (await gateway.http.get("/api/files/info", params={"path": path})).json()
+            for path in ("a.md", "b.bin", "c.txt", "d.svg", "documents", ".")
+        ]
+        assert [(each["type"], each["size"], each["mime_type"], each["is_text"]) for each in found] == [
+            ("file", 10000, "text/markdown", True),
+            ("file", 2, "application/octet-stream", False),
+            ("file", 5, "text/plain", False),
+            ("file", 0, "image/svg+xml", True),
+            ("directory", 0, "inode/directory", False),
+            ("directory", 0, "inode/directory", False),
+        ]

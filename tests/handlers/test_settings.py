@@ -197,7 +197,13 @@ async def test_the_schema_and_the_models(tmp_path: Path) -> None:
         schema = (await gateway.http.get("/api/settings/schema")).json()
         assert schema["properties"]["max_turns"]["default"] == 30
         assert schema["properties"]["max_turns"]["description"]
-        models = (await gateway.http.get("/api/settings/models")).json()["models"]
+        answer = (await gateway.http.get("/api/settings/models")).json()
+        models, providers = answer["models"], answer["providers"]
+        assert providers["openai"] == {"key": "OPENAI_API_KEY", "is_ready": False}
+        assert providers["bedrock"]["key"] is None
+        await gateway.http.put("/api/settings/vault/OPENAI_API_KEY", json={"value": "sk-1234567890"})
+        providers = (await gateway.http.get("/api/settings/models")).json()["providers"]
+        assert providers["openai"]["is_ready"] and not providers["anthropic"]["is_ready"]
         assert models["openai"] == sorted(models["openai"])
 
 

@@ -10,11 +10,11 @@ import { ask } from "../ui/dialog";
 import { Archive, Bell, Download, Ellipsis, Icon, LogOut, Mark, Monitor, Moon, PanelLeft, Pencil, Pin, Plus, Search, Sun, Trash2 } from "../ui/icons";
 import { MenuButton } from "../ui/menu";
 import { tell, toast } from "../ui/toast";
-import { isAdmin, signOut, user } from "./auth";
+import { signOut, user } from "./auth";
 import { at, boot } from "./boot";
 import { unreadNotices } from "./news";
 import { open } from "./overlays";
-import { PAGES } from "./pages";
+import { isOffered, PAGES } from "./pages";
 import { go, link, path } from "./router";
 import { hintOf } from "./shortcuts";
 import { load, save } from "./storage";
@@ -175,7 +175,7 @@ export function Sidebar() {
         <button type="button" class="search" onClick={() => open("palette")}><Icon of={Search} />{t("nav.search")}<kbd aria-hidden="true">{hintOf("palette")}</kbd></button>
       </div>
       <nav class="nav" aria-label={t("nav.pages")}>
-        {PAGES.filter((page) => page.nav && !page.isFoot && (isAdmin || !page.nav.adminOnly)).map((page) => (
+        {PAGES.filter((page) => isOffered(page) && !page.isFoot).map((page) => (
           <a {...link(page.pattern.replace(/\/[:*].*$/, ""))} key={page.pattern} aria-current={here(page.pattern) ? "page" : undefined}><Icon of={page.nav!.icon} />{t(page.nav!.label)}</a>
         ))}
       </nav>

@@ -9,6 +9,7 @@ export const isSignedIn = signal(boot.auth.authenticated);
 export const user: User | null = boot.auth.user;
 /** With no users at all everybody is an admin. */
 export const isAdmin = boot.auth.auth_disabled || user?.role === "admin";
+export const hasFiles = boot.auth.auth_disabled || Boolean(user?.filesystem_enabled);
 /** Whether this page showed somebody's things before the sign-in ended. */
 export const hasEnded = signal(false);
 

@@ -1,7 +1,8 @@
 /** The one table of pages: which address shows what. Everything but the chat is fetched when it is first opened. */
 import type { ComponentType } from "preact";
-import type { Key } from "../i18n";
+import { type Key, loadPageWords } from "../i18n";
 import type { IconNode } from "lucide";
+import { hasFiles, isAdmin } from "./auth";
 import { BookOpen, ChartColumn, Clock, Folder, Server, Settings } from "../ui/icons";
 
 export interface PageProps {
@@ -12,46 +13,78 @@ export interface PageProps {
 export interface Page {
   pattern: string;
   load: () => Promise<{ default: ComponentType<PageProps> }>;
-  /** In the navigation: its words, its icon, and whether only admins see it. */
-  nav?: { label: Key; icon: IconNode; adminOnly?: boolean };
+  /** In the navigation: its words, its icon, and whether only admins, or those who may see files, see it. */
+  nav?: { label: Key; icon: IconNode; adminOnly?: boolean; needsFiles?: boolean };
   /** At the foot of the sidebar instead of the navigation. */
   isFoot?: boolean;
 }
 
 export const NAV_ICONS = { BookOpen, ChartColumn, Clock, Folder, Server, Settings };
 
+/** A page comes with its words. */
+const lazily = (load: Page["load"]): Page["load"] => async () => (await Promise.all([load(), loadPageWords()]))[0];
+const schedules = lazily(() => import("../pages/Schedules"));
+const files = lazily(() => import("../pages/Files"));
+const memory = lazily(() => import("../pages/Memory"));
+const settings = lazily(() => import("../pages/Settings"));
+
 export const PAGES: Page[] = [
-  { pattern: "schedules", load: () => import("../pages/Schedules"), nav: { label: "nav.schedules", icon: Clock } },
-  { pattern: "schedules/:id", load: () => import("../pages/Schedules") },
-  { pattern: "memory", load: () => import("../pages/Memory"), nav: { label: "nav.memory", icon: BookOpen } },
-  { pattern: "memory/*", load: () => import("../pages/Memory") },
-  { pattern: "usage", load: () => import("../pages/Usage"), nav: { label: "usage.title", icon: ChartColumn } },
-  { pattern: "instances", load: () => import("../pages/Instances"), nav: { label: "nav.instances", icon: Server, adminOnly: true } },
-  { pattern: "start", load: () => import("../pages/Start") },
-  { pattern: "settings", load: () => import("../pages/Settings"), nav: { label: "nav.settings", icon: Settings }, isFoot: true },
-  { pattern: "settings/:section", load: () => import("../pages/Settings") },
+  { pattern: "schedules", load: schedules, nav: { label: "nav.schedules", icon: Clock } },
+  { pattern: "schedules/:id", load: schedules },
+  { pattern: "files", load: files, nav: { label: "nav.files", icon: Folder, needsFiles: true } },
+  { pattern: "files/*", load: files },
+  { pattern: "memory", load: memory, nav: { label: "nav.memory", icon: BookOpen } },
+  { pattern: "memory/*", load: memory },
+  { pattern: "usage", load: lazily(() => import("../pages/Usage")), nav: { label: "usage.title", icon: ChartColumn } },
+  { pattern: "instances", load: lazily(() => import("../pages/Instances")), nav: { label: "nav.instances", icon: Server, adminOnly: true } },
+  { pattern: "start", load: lazily(() => import("../pages/Start")) },
+  { pattern: "settings", load: settings, nav: { label: "nav.settings", icon: Settings }, isFoot: true },
+  { pattern: "settings/:section", load: settings },
 ];
 
-/** The sections of the settings. */
-export const SECTIONS: { id: string; label: Key; adminOnly?: boolean }[] = [
-  { id: "appearance", label: "settings.appearance" },
-  { id: "agent", label: "settings.agent", adminOnly: true },
-  { id: "models", label: "settings.models", adminOnly: true },
-  { id: "channels", label: "settings.channels", adminOnly: true },
-  { id: "tools", label: "settings.tools", adminOnly: true },
-  { id: "memory", label: "settings.memory", adminOnly: true },
-  { id: "schedules", label: "settings.schedules", adminOnly: true },
-  { id: "budgets", label: "settings.budgets", adminOnly: true },
-  { id: "users", label: "settings.users", adminOnly: true },
-  { id: "keys", label: "settings.keys" },
-  { id: "vault", label: "settings.vault", adminOnly: true },
-  { id: "system", label: "settings.system", adminOnly: true },
+/** The sections of the settings, by group. */
+export const SECTION_GROUPS: { label: Key; sections: { id: string; label: Key; adminOnly?: boolean }[] }[] = [
+  { label: "settings.group_you", sections: [{ id: "appearance", label: "settings.appearance" }, { id: "keys", label: "settings.keys" }] },
+  {
+    label: "settings.group_agent",
+    sections: [
+      { id: "agent", label: "settings.agent", adminOnly: true },
+      { id: "models", label: "settings.models", adminOnly: true },
+      { id: "tools", label: "settings.tools", adminOnly: true },
+      { id: "skills", label: "settings.skills", adminOnly: true },
+      { id: "mcp", label: "settings.mcp", adminOnly: true },
+      { id: "memory", label: "settings.memory", adminOnly: true },
+      { id: "heartbeat", label: "settings.heartbeat", adminOnly: true },
+    ],
+  },
+  {
+    label: "settings.group_gateway",
+    sections: [
+      { id: "users", label: "settings.users", adminOnly: true },
+      { id: "channels", label: "settings.channels", adminOnly: true },
+      { id: "budgets", label: "settings.budgets", adminOnly: true },
+      { id: "vault", label: "settings.vault", adminOnly: true },
+      { id: "system", label: "settings.system", adminOnly: true },
+    ],
+  },
 ];
+export const SECTIONS = SECTION_GROUPS.flatMap((group) => group.sections);
 
 /** Places inside pages that the palette reaches too. */
 export const DESTINATIONS: { path: string; label: Key; icon: IconNode; adminOnly?: boolean }[] = SECTIONS.map((each) => ({
   path: `settings/${each.id}`, label: each.label, icon: Settings, adminOnly: each.adminOnly ?? false,
 }));
+
+/** Whether the navigation and the palette offer it to the person who is signed in. */
+export const isOffered = ({ nav }: Page): boolean => Boolean(nav) && (isAdmin || !nav!.adminOnly) && (hasFiles || !nav!.needsFiles);
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
 
 /** Match `a/:id/*` against an address; null when it does not. */
 export function match(pattern: string, address: string): Record<string, string> | null {
@@ -60,12 +93,12 @@ export function match(pattern: string, address: string): Record<string, string> 
   const params: Record<string, string> = {};
   for (const [index, want] of wanted.entries()) {
     if (want === "*") {
-      params.rest = parts.slice(index).map(decodeURIComponent).join("/");
+      params.rest = parts.slice(index).map(decoded).join("/");
       return params;
     }
     const part = parts[index];
     if (part === undefined || (want.startsWith(":") ? !part : part !== want)) return null;
-    if (want.startsWith(":")) params[want.slice(1)] = decodeURIComponent(part);
+    if (want.startsWith(":")) params[want.slice(1)] = decoded(part);
   }
   return parts.length === wanted.length ? params : null;
 }

@@ -1,31 +1,67 @@
-/** Words in the reader's language. Another language is a file like `de.ts` and a line in LOCALES. */
+/** Words in the reader's language. Another language is a folder like `de` and a line in LOCALES.
+ *
+ * `shell` is what the first screen says, in English a part of the script; `pages.json` is what the other pages say, fetched with the first of them. */
 import { signal } from "@preact/signals";
 import { load, save } from "../app/storage";
-import { en } from "./en";
+import dePages from "./de/pages.json?url";
+import deShell from "./de/shell.json?url";
+import enPages from "./en/pages.json?url";
+import { shell } from "./en/shell";
 import { now } from "./time";
 
-export type Key = keyof typeof en;
-export type Catalogue = Record<Key, string>;
+type Shell = keyof typeof shell;
+export type Key = Shell | keyof typeof import("./en/pages.json");
+type Words = Record<string, string>;
 
-export const LOCALES: Record<string, { name: string; load: () => Promise<Catalogue> }> = {
-  en: { name: "English", load: async () => en },
-  de: { name: "Deutsch", load: async () => (await import("./de")).de },
+interface Language {
+  name: string;
+  /** Where its catalogues are; the shell itself where it is here already. */
+  shell: string | Record<Shell, string>;
+  pages: string;
+}
+export const LOCALES: Record<string, Language> = {
+  en: { name: "English", shell, pages: enPages },
+  de: { name: "Deutsch", shell: deShell, pages: dePages },
 };
 
-let words: Catalogue = en;
+let words: Words = shell;
+let hasPages = false;
 export const locale = signal("en");
 
 /** The text of a key, with `{name}` filled in. `key.one` is taken when `n` is 1 and such a key exists. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   locale.value; // a component that calls this is drawn again in another language
-  const one = `${key}.one` as Key;
-  const text = values.n === 1 && one in words ? words[one] : words[key];
+  const text = (values.n === 1 && words[`${key}.one`]) || words[key] || key;
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
+}
+
+async function fetched(address: string): Promise<Words> {
+  const answer = await fetch(address);
+  if (!answer.ok) throw new Error(`${address}: ${answer.status}`);
+  return answer.json() as Promise<Words>;
+}
+
+async function wordsOf(code: string): Promise<Words> {
+  const { shell: first, pages } = LOCALES[code]!;
+  const parts = await Promise.all([typeof first === "string" ? fetched(first) : first, hasPages ? fetched(pages) : {}]);
+  return { ...parts[0], ...parts[1] };
+}
+
+/** What a page needs before it is shown. Throws when it cannot be fetched. */
+export async function loadPageWords(): Promise<void> {
+  if (hasPages) return;
+  hasPages = true;
+  try {
+    words = await wordsOf(locale.peek());
+  } catch (error) {
+    hasPages = false;
+    throw error;
+  }
 }
 
 export async function setLocale(code: string, { keep = true } = {}): Promise<void> {
   const known = LOCALES[code] ? code : "en";
-  words = await LOCALES[known]!.load();
+  words = await wordsOf(known);
   if (keep) save("locale", known);
   document.documentElement.lang = known;
   locale.value = known;
@@ -39,7 +75,7 @@ export function preferred(): string {
 }
 
 /** The language with the reader's country, for dates and numbers. */
-const regional = (): string => navigator.languages.find((name) => name.startsWith(locale.value)) ?? locale.value;
+export const regional = (): string => navigator.languages.find((name) => name.startsWith(locale.value)) ?? locale.value;
 
 export const money = (usd: number): string =>
   new Intl.NumberFormat(regional(), { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", minimumFractionDigits: 2, maximumFractionDigits: usd < 1 ? 4 : 2 }).format(usd);

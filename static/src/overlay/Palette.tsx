@@ -5,7 +5,7 @@ import { api } from "../api/client";
 import type { SessionHit } from "../api/types";
 import { isAdmin } from "../app/auth";
 import { closeOverlay, open } from "../app/overlays";
-import { DESTINATIONS, PAGES } from "../app/pages";
+import { DESTINATIONS, isOffered, PAGES } from "../app/pages";
 import { go } from "../app/router";
 import { newChat } from "../app/Sidebar";
 import { setTheme } from "../app/theme";
@@ -43,7 +43,7 @@ function entries(): Entry[] {
   const page = (key: string, words: string, icon: IconNode, to: string): Entry => ({ key, words, text: words, icon, hint: t("palette.page"), run: () => void go(to) });
   return [
     { key: "new", words: t("nav.new"), text: t("nav.new"), icon: Plus, hint: t("palette.action"), run: newChat },
-    ...PAGES.filter((each) => each.nav && (isAdmin || !each.nav.adminOnly)).map((each) => page(each.pattern, t(each.nav!.label), each.nav!.icon, each.pattern.replace(/\/[:*].*$/, ""))),
+    ...PAGES.filter(isOffered).map((each) => page(each.pattern, t(each.nav!.label), each.nav!.icon, each.pattern.replace(/\/[:*].*$/, ""))),
     ...DESTINATIONS.filter((each) => isAdmin || !each.adminOnly).map((each) => page(each.path, t(each.label), each.icon, each.path)),
     { key: "light", words: t("palette.light"), text: t("palette.light"), icon: Sun, hint: t("palette.action"), run: () => setTheme("light") },
     { key: "dark", words: t("palette.dark"), text: t("palette.dark"), icon: Moon, hint: t("palette.action"), run: () => setTheme("dark") },

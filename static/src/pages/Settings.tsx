@@ -1,17 +1,25 @@
 /** Settings: a list of sections at the side, one of them beside it. */
 import type { ComponentChildren } from "preact";
 import { isAdmin } from "../app/auth";
-import { SECTIONS } from "../app/pages";
+import { SECTION_GROUPS } from "../app/pages";
 import { go, link } from "../app/router";
 import type { PageProps } from "../app/pages";
 import { setTheme, theme, type Theme } from "../app/theme";
 import { LOCALES, locale, setLocale, t } from "../i18n";
 import { Card, PageHead, Segments } from "../ui/parts";
+import { tell } from "../ui/toast";
+import { Approvals } from "./settings/Approvals";
+import { Budgets } from "./settings/Budgets";
 import { Documents } from "./settings/Documents";
 import { SettingsForm } from "./settings/Form";
+import { Frontend } from "./settings/Frontend";
+import { Heartbeat } from "./settings/Heartbeat";
 import { Keys } from "./settings/Keys";
-import { ModelTests } from "./settings/Models";
+import { Mcp } from "./settings/Mcp";
+import { Models } from "./settings/Models";
+import { Skills } from "./settings/Skills";
 import { System } from "./settings/System";
+import { Telegram } from "./settings/Telegram";
 import { Users } from "./settings/Users";
 import { Vault } from "./settings/Vault";
 
@@ -25,42 +33,50 @@ function Appearance() {
       </div>
       <div class="setting">
         <span>{t("settings.language")}</span>
-        <Segments label={t("settings.language")} value={locale.value} onChange={(code) => void setLocale(code)} options={Object.entries(LOCALES).map(([code, { name }]) => [code, name])} />
+        <Segments label={t("settings.language")} value={locale.value} onChange={(code) => void setLocale(code).catch(tell)} options={Object.entries(LOCALES).map(([code, { name }]) => [code, name])} />
       </div>
     </Card>
   );
 }
 
-const MODEL_FIELDS = ["models", "max_turns", "max_tokens", "reasoning_effort", "compaction_model"];
-const AGENT_FIELDS = ["agent_name", "timezone", "followup_mode", "self_improve", "server_addr"];
+const MODEL_FIELDS = ["max_turns", "max_tokens", "reasoning_effort", "compaction_model"];
+const AGENT_FIELDS = ["agent_name", "timezone", "followup_mode", "self_improve", "server_addr", "proxy_enabled"];
 
 const CONTENT: Record<string, () => ComponentChildren> = {
   appearance: () => <Appearance />,
   keys: () => <Keys list="api/keys" one="api/keys" />,
-  agent: () => <><SettingsForm section="general" title={t("settings.agent")} only={AGENT_FIELDS} /><Documents names={["SOUL.md", "BOOT.md", "BOOTSTRAP.md"]} /></>,
-  models: () => <><SettingsForm section="general" title={t("settings.models")} only={MODEL_FIELDS} /><ModelTests /></>,
-  channels: () => <SettingsForm section="channels" title="Telegram" />,
-  tools: () => <><SettingsForm section="tools" title={t("settings.tools")} /><SettingsForm section="internet" title={t("settings.internet")} /><SettingsForm section="attachments" title={t("settings.attachments")} /></>,
+  agent: () => <><SettingsForm section="general" title={t("settings.agent")} only={AGENT_FIELDS} /><Documents names={["SOUL.md", "BOOT.md", "BOOTSTRAP.md"]} /><Frontend /></>,
+  models: () => <><Models /><SettingsForm section="general" title={t("models.limits")} only={MODEL_FIELDS} /></>,
+  tools: () => <><SettingsForm section="tools" title={t("settings.tools")} /><Approvals /><SettingsForm section="internet" title={t("settings.internet")} /><SettingsForm section="attachments" title={t("settings.attachments")} /></>,
+  skills: () => <Skills />,
+  mcp: () => <Mcp />,
   memory: () => <><SettingsForm section="memory" title={t("settings.memory")} /><SettingsForm section="compaction" title={t("settings.compaction")} /></>,
-  schedules: () => <><SettingsForm section="cron" title={t("settings.schedules")} /><Documents names={["HEARTBEAT.md"]} /></>,
-  budgets: () => <SettingsForm section="budgets" title={t("settings.budgets")} />,
+  heartbeat: () => <><Heartbeat /><SettingsForm section="cron" title={t("nav.schedules")} only={["default_max_retries", "default_timeout_secs", "max_concurrent_runs"]} /></>,
   users: () => <><Users /><SettingsForm section="auth" title={t("settings.auth")} /></>,
+  channels: () => <Telegram />,
+  budgets: () => <Budgets />,
   vault: () => <Vault />,
   system: () => <System />,
 };
 
 export default function Settings({ params }: PageProps) {
-  const all = SECTIONS.filter((each) => isAdmin || !each.adminOnly);
+  const groups = SECTION_GROUPS.map((group) => ({ ...group, sections: group.sections.filter((each) => isAdmin || !each.adminOnly) })).filter((group) => group.sections.length);
+  const all = groups.flatMap((group) => group.sections);
   const here = all.find((each) => each.id === params.section) ?? all[0]!;
   return (
     <div class="page settings">
       <PageHead title={t("nav.settings")} />
       <nav class="settings-list" aria-label={t("nav.settings")}>
-        {all.map((each) => <a key={each.id} {...link(`settings/${each.id}`)} aria-current={each === here ? "page" : undefined}>{t(each.label)}</a>)}
+        {groups.map((group) => (
+          <section key={group.label}>
+            <h2>{t(group.label)}</h2>
+            {group.sections.map((each) => <a key={each.id} {...link(`settings/${each.id}`)} aria-current={each === here ? "page" : undefined}>{t(each.label)}</a>)}
+          </section>
+        ))}
       </nav>
       <label class="settings-choice field">
         <span class="hidden">{t("nav.settings")}</span>
-        <select value={here.id} onChange={(event) => void go(`settings/${event.currentTarget.value}`)}>{all.map((each) => <option key={each.id} value={each.id}>{t(each.label)}</option>)}</select>
+        <select value={here.id} onChange={(event) => void go(`settings/${event.currentTarget.value}`)}>{groups.map((group) => <optgroup key={group.label} label={t(group.label)}>{group.sections.map((each) => <option key={each.id} value={each.id}>{t(each.label)}</option>)}</optgroup>)}</select>
       </label>
       <div class="settings-content" key={here.id}>{CONTENT[here.id]!()}</div>
     </div>

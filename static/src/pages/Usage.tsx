@@ -39,6 +39,7 @@ export default function Usage() {
       </PageHead>
       <Segments<Period> label={t("usage.period")} value={period} onChange={setPeriod} options={[["7d", t("usage.7d")], ["30d", t("usage.30d")], ["90d", t("usage.90d")], ["all", t("usage.all")]]} />
       {problem && <Failure text={problem} retry={reload} />}
+      {data && <p class="quiet zone">{t("usage.zone", { zone })}</p>}
       {data && <Report {...data} />}
     </div>
   );
@@ -54,17 +55,27 @@ function change(costs: Costs): string {
   return t(grown > 0 ? "usage.more" : "usage.less", { n: days, share: percent(Math.abs(grown)) });
 }
 
+/** What the month will have cost when it goes on like its days so far; null when too little of it is known. */
+function month(costs: Costs, today: string): number | null {
+  const day = Number(today.slice(8));
+  if (costs.period === "7d" || day < 5) return null;
+  const spent = costs.by_day.filter((each) => each.date.startsWith(today.slice(0, 7))).reduce((sum, each) => sum + each.total_cost_usd, 0);
+  const days = new Date(Number(today.slice(0, 4)), Number(today.slice(5, 7)), 0).getDate();
+  return spent ? (spent / day) * days : null;
+}
+
 function Report({ costs, people }: { costs: Costs; people: Map<string, string> }) {
   if (!costs.total_turns && !costs.previous?.total_turns)
     return <Empty title={t("usage.empty")} text={t("usage.empty_text")}><button type="button" class="button primary" onClick={() => void go("")}>{t("usage.first")}</button></Empty>;
   const calls = costs.by_tool.reduce((sum, tool) => sum + tool.invocations, 0);
   const failed = costs.by_tool.reduce((sum, tool) => sum + tool.errors, 0);
   const today = new Date().toLocaleDateString("sv-SE");
+  const ahead = month(costs, today);
   const name = (id: string) => people.get(id) ?? (id === AGENT ? t("usage.agent") : id === user?.id ? (user.display_name ?? id.slice(0, 8)) : id.slice(0, 12));
   return (
     <>
       <dl class="figures card">
-        <Figure label={t("usage.spent")} value={money(costs.total_cost_usd)} note={change(costs)} />
+        <Figure label={t("usage.spent")} value={money(costs.total_cost_usd)} note={[change(costs), ...(ahead === null ? [] : [t("usage.month", { cost: money(ahead) })])].join(" · ")} />
         <Figure label={t("usage.tokens")} value={compact(tokens(costs))} note={t("usage.cached", { share: percent(costs.total_input_tokens ? costs.total_cache_read / costs.total_input_tokens : 0) })} />
         <Figure label={t("usage.calls")} value={number(costs.total_turns)} note={t("usage.each", { cost: money(costs.total_turns ? costs.total_cost_usd / costs.total_turns : 0) })} />
         <Figure label={t("usage.tool_calls")} value={number(calls)} note={failed ? t("usage.failed", { n: failed }) : t("usage.none_failed")} />

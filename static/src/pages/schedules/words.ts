@@ -1,5 +1,5 @@
 /** Schedules as people say them. What is too odd for words stays as it was written. */
-import { fully, locale, t } from "../../i18n";
+import { fully, locale, regional, t } from "../../i18n";
 
 export type Schedule = { kind: "cron"; expr: string } | { kind: "interval"; every_ms: number } | { kind: "one_shot"; at: string };
 
@@ -11,18 +11,35 @@ export interface Job {
   timezone: string | null;
   enabled: boolean;
   next_run_at: number | null;
+  last_run_at: number | null;
   last_error: string | null;
   next_runs: number[];
+  delete_after_run: boolean;
+  max_retries: number;
+  timeout_secs: number;
+  session_mode: "isolated" | "main";
+  overlap: "skip" | "queue";
+  catch_up: "skip" | "last" | "all";
+  model: string | null;
 }
 export interface Run {
   id: string;
   started_at: number;
-  status: string;
+  trigger: string;
+  attempt: number;
+  status: "running" | "success" | "failed" | "interrupted" | "skipped";
   result_summary: string | null;
   session_id: string | null;
   error: string | null;
   cost_usd: number;
   duration_ms: number | null;
+}
+
+/** A moment in a job's own zone, with the zone's name where it is not the reader's. */
+export function moment(epoch: number, zone: string | null = null): string {
+  const isHere = !zone || zone === Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const form: Intl.DateTimeFormatOptions = { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", ...(isHere ? {} : { timeZone: zone!, timeZoneName: "short" }) };
+  return new Date(epoch * 1000).toLocaleString(regional(), form);
 }
 
 const NAMES = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];

@@ -1,4 +1,5 @@
 /** A settings page drawn from the schema. What is typed stays until it is saved or thrown away on purpose. */
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "../../api/client";
 import { leaveGuard } from "../../app/router";
@@ -19,11 +20,20 @@ function changed(body: Body, field: string, value: unknown): Body {
   return { ...body, [first!]: rest.length ? changed((body[first!] as Body | null) ?? {}, rest.join("."), value) : value };
 }
 
-/** Asks before the page is left while something is not saved. */
+const unsaved = new Set<symbol>();
+const askToLeave = () => confirm({ title: t("settings.unsaved"), text: t("settings.unsaved_text"), action: t("settings.leave"), isDanger: true });
+
+/** Asks before the page is left while something is not saved, in this form or another of the page. */
 export function useLeaveGuard(isDirty: boolean): void {
   useEffect(() => {
-    leaveGuard.ask = isDirty ? () => confirm({ title: t("settings.unsaved"), text: t("settings.unsaved_text"), action: t("settings.leave"), isDanger: true }) : null;
-    return () => void (leaveGuard.ask = null);
+    if (!isDirty) return;
+    const own = Symbol();
+    unsaved.add(own);
+    leaveGuard.ask = askToLeave;
+    return () => {
+      unsaved.delete(own);
+      if (!unsaved.size) leaveGuard.ask = null;
+    };
   }, [isDirty]);
 }
 
@@ -53,6 +63,8 @@ function Control({ spec, value, ids, onChange }: { spec: FieldSpec; value: unkno
           onInput={(event) => { const raw = event.currentTarget.value; onChange(raw === "" ? (spec.isNullable ? null : raw) : Number(raw)); }}
         />
       );
+    case "secret":
+      return <Secret ids={ids} value={text} onChange={onChange} />;
     case "list":
       return <textarea {...ids} rows={3} value={((value as string[] | null) ?? []).join("\n")} placeholder={t("settings.one_a_line")} onInput={(event) => onChange(event.currentTarget.value.split("\n"))} />;
     default:
@@ -60,9 +72,20 @@ function Control({ spec, value, ids, onChange }: { spec: FieldSpec; value: unkno
   }
 }
 
+/** A secret is replaced or taken out; what is kept is only shown by its end. */
+function Secret({ ids, value, onChange }: { ids: Record<string, unknown>; value: string; onChange: (value: unknown) => void }) {
+  const isKept = value.startsWith("••");
+  return (
+    <div class="row secret">
+      <input {...ids} class="grow" type="password" autocomplete="off" value={isKept ? "" : value} placeholder={isKept ? value : t("settings.secret_none")} onInput={(event) => onChange(event.currentTarget.value)} />
+      {isKept && <button type="button" class="button" onClick={() => onChange("")}>{t("settings.secret_remove")}</button>}
+    </div>
+  );
+}
+
 const sent = (spec: FieldSpec, value: unknown): unknown => (spec.kind === "list" ? (value as string[]).map((line) => line.trim()).filter(Boolean) : value);
 
-export function SettingsForm({ section, title, only }: { section: string; title?: string; only?: string[] }) {
+export function SettingsForm({ section, title, only, children, onSaved }: { section: string; title?: string; only?: string[]; children?: ComponentChildren; onSaved?: () => void }) {
   const loaded = useLoaded(() => Promise.all([fieldsOf(section), api.get<Body>(`api/settings/${section}`)]), [section]);
   const [edits, setEdits] = useState<Values>({});
   const [errors, setErrors] = useState<Record<string, string>>({});
@@ -78,18 +101,20 @@ export function SettingsForm({ section, title, only }: { section: string; title?
   const edit = (spec: FieldSpec, value: unknown) => {
     const before = valueIn(body, spec.field);
     const { [spec.field]: _, ...others } = edits;
-    setEdits(JSON.stringify(sent(spec, value)) === JSON.stringify(before ?? null) ? others : { ...others, [spec.field]: value });
+    setEdits(JSON.stringify(sent(spec, value)) === JSON.stringify(before ?? (spec.kind === "secret" ? "" : null)) ? others : { ...others, [spec.field]: value });
     if (errors[spec.field]) setErrors({ ...errors, [spec.field]: "" });
   };
   const save = async () => {
     setBusy(true);
     try {
-      let whole = body;
+      // Another form, or another person, may have changed the rest of the page meanwhile.
+      let whole = await api.get<Body>(`api/settings/${section}`);
       for (const spec of specs) if (spec.field in edits) whole = changed(whole, spec.field, sent(spec, edits[spec.field]));
       const answer = await api.put<{ restart_needed?: string[] }>(`api/settings/${section}`, whole);
       setEdits({});
       setErrors({});
       loaded.reload();
+      onSaved?.();
       toast(t("settings.saved"), answer.restart_needed ? { text: t("settings.restart", { keys: answer.restart_needed.join(", ") }) } : {});
     } catch (error) {
       const fields = error instanceof ApiError ? error.fields : {};
@@ -103,6 +128,7 @@ export function SettingsForm({ section, title, only }: { section: string; title?
   return (
     <form ref={form} noValidate onSubmit={(event) => { event.preventDefault(); void save(); }}>
       <Card {...(title ? { title } : {})}>
+        {children}
         {specs.map((spec) => {
           const value = spec.field in edits ? edits[spec.field] : valueIn(body, spec.field);
           const help = spec.needsRestart ? `${spec.help} ${t("settings.needs_restart")}` : spec.help;

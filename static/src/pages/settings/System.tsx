@@ -1,51 +1,97 @@
 /** How the gateway is doing: version, trouble with settings, and who changed what. */
+import { useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { boot } from "../../app/boot";
-import { fully, t } from "../../i18n";
+import { fully, number, t } from "../../i18n";
 import { Card, Failure, Table, useLoaded } from "../../ui/parts";
+import { SettingsForm } from "./Form";
+import { Outbox } from "./Outbox";
+import { nameOf, PEOPLE, type Person } from "./people";
 
 interface Status {
   rejected: { file: string; line: number | null; reason: string }[];
   warnings: string[];
   restart_needed: string[];
 }
+interface Health {
+  warnings?: string[];
+  config_error?: string;
+}
+interface Ready {
+  checks: { event_loop_delay_ms: number; database: string };
+}
 interface AuditLine {
   id: number;
+  user_id?: string | null;
   event_type: string;
   detail: string | null;
   ip_address: string | null;
   created_at: string;
 }
 
+const KINDS = ["bootstrap", "login_ok", "failed_auth", "logout", "user_created", "user_updated", "user_activated", "user_deactivated", "user_deleted", "api_key_created", "api_key_revoked", "api_key_rotated", "rate_limited", "telegram_linked", "telegram_unlinked", "settings_changed", "vault_set", "vault_deleted", "vault_key_rotated", "budget_changed"];
+const PAGE = 50;
+const ADVANCED = [["turns", "system.turns"], ["provider_http", "system.provider_http"], ["websocket", "system.websocket"], ["instances", "system.instances"]] as const;
+
+function Audit() {
+  const [before, setBefore] = useState<number | null>(null);
+  const [older, setOlder] = useState<AuditLine[]>([]);
+  const [kind, setKind] = useState("");
+  const { data, problem, reload } = useLoaded(() => api.get<AuditLine[]>("api/settings/audit", { limit: PAGE, before, event_type: kind || null }), [before, kind]);
+  const people = useLoaded(() => api.get<Person[]>(PEOPLE));
+  const lines = [...older, ...(data ?? [])];
+  const who = (id: string | null | undefined) => { const found = people.data?.find((each) => each.id === id); return found ? nameOf(found) : ""; };
+  return (
+    <Card title={t("system.audit")}>
+      {problem && <Failure text={problem} retry={reload} />}
+      <label class="field"><span class="hidden">{t("system.kind")}</span><select value={kind} onChange={(event) => { setKind(event.currentTarget.value); setOlder([]); setBefore(null); }}><option value="">{t("system.all_kinds")}</option>{KINDS.map((each) => <option key={each} value={each}>{each.replaceAll("_", " ")}</option>)}</select></label>
+      {data && lines.length === 0 && <p class="quiet">{t("system.nothing")}</p>}
+      {lines.length > 0 && (
+        <Table
+          label={t("system.audit")} rows={lines} keyOf={(line) => line.id}
+          columns={[
+            { head: t("system.when"), cell: (line) => <span class="no-break">{fully(line.created_at)}</span> },
+            { head: t("system.what"), cell: (line) => line.event_type.replaceAll("_", " ") },
+            { head: t("system.who"), cell: (line) => who(line.user_id) },
+            { head: t("system.detail"), cell: (line) => line.detail ?? "" },
+            { head: t("system.from"), cell: (line) => line.ip_address ?? "" },
+          ]}
+        />
+      )}
+      {data?.length === PAGE && <div class="row"><button type="button" class="button" onClick={() => { setOlder(lines); setBefore(data.at(-1)!.id); }}>{t("system.older")}</button></div>}
+    </Card>
+  );
+}
+
 export function System() {
   const status = useLoaded(() => api.get<Status>("api/settings/status"));
-  const audit = useLoaded(() => api.get<AuditLine[]>("api/settings/audit", { limit: 100 }));
+  const health = useLoaded(() => api.get<Health>("api/health"));
+  const ready = useLoaded(() => api.get<Ready>("api/health/ready"));
   const found = status.data;
   const isFine = found && !found.rejected.length && !found.warnings.length && !found.restart_needed.length;
   return (
     <>
       <Card title={t("system.state")}>
-        <p>Starpod {boot.version}</p>
+        <dl class="facts-list">
+          <div><dt>{t("system.version")}</dt><dd>Starpod {boot.version}</dd></div>
+          <div><dt>{t("system.health")}</dt><dd>{health.data ? (health.data.warnings?.length || health.data.config_error ? <span class="warn">{t("system.warned")}</span> : <span class="ok">{t("system.healthy")}</span>) : ""}</dd></div>
+          <div><dt>{t("system.delay")}</dt><dd>{ready.data ? `${number(ready.data.checks.event_loop_delay_ms, 1)} ms` : ""}</dd></div>
+          <div><dt>{t("system.database")}</dt><dd>{ready.data?.checks.database ?? ready.problem ?? ""}</dd></div>
+        </dl>
+        {health.problem && <Failure text={health.problem} retry={health.reload} />}
+        {health.data?.warnings?.map((each) => <p class="warn" key={each}>{each}</p>)}
         {status.problem && <Failure text={status.problem} retry={status.reload} />}
         {isFine && <p class="ok">{t("system.fine")}</p>}
         {found?.rejected.map((each) => <p class="error" key={each.file}>{`${each.file}${each.line ? `:${each.line}` : ""}: ${each.reason}`}</p>)}
         {found?.warnings.map((each) => <p class="warn" key={each}>{each}</p>)}
         {found && found.restart_needed.length > 0 && <p class="warn">{t("settings.restart", { keys: found.restart_needed.join(", ") })}</p>}
       </Card>
-      <Card title={t("system.audit")}>
-        {audit.problem && <Failure text={audit.problem} retry={audit.reload} />}
-        {audit.data && (
-          <Table
-            label={t("system.audit")} rows={audit.data} keyOf={(line) => line.id}
-            columns={[
-              { head: t("system.when"), cell: (line) => fully(line.created_at) },
-              { head: t("system.what"), cell: (line) => line.event_type.replaceAll("_", " ") },
-              { head: t("system.detail"), cell: (line) => line.detail ?? "" },
-              { head: t("system.from"), cell: (line) => line.ip_address ?? "" },
-            ]}
-          />
-        )}
-      </Card>
+      <Outbox />
+      <Audit />
+      <details class="behind advanced">
+        <summary>{t("system.advanced")}</summary>
+        <div class="settings-content">{ADVANCED.map(([section, title]) => <SettingsForm key={section} section={section} title={t(title)} />)}</div>
+      </details>
     </>
   );
 }

@@ -3,19 +3,15 @@ import { useState } from "preact/hooks";
 import { api, ApiError, enc } from "../../api/client";
 import { user as me } from "../../app/auth";
 import { t } from "../../i18n";
-import { confirm, Dialog } from "../../ui/dialog";
+import { ask, confirm, Dialog } from "../../ui/dialog";
+import { Ellipsis, Icon } from "../../ui/icons";
+import { MenuButton } from "../../ui/menu";
 import { Card, Failure, Field, useLoaded } from "../../ui/parts";
 import { tell, toast } from "../../ui/toast";
+import { PersonBudget } from "./Budgets";
 import { Keys } from "./Keys";
-
-interface Person {
-  id: string;
-  email: string | null;
-  display_name: string | null;
-  role: "admin" | "user";
-  is_active: boolean;
-  filesystem_enabled: boolean;
-}
+import { nameOf, PEOPLE, type Person } from "./people";
+import { LinkEditor } from "./Telegram";
 
 function Editor({ person, onClose }: { person: Person | null; onClose: (saved: boolean) => void }) {
   const [values, setValues] = useState({ display_name: person?.display_name ?? "", email: person?.email ?? "", role: person?.role ?? "user", filesystem_enabled: person?.filesystem_enabled ?? false });
@@ -24,7 +20,7 @@ function Editor({ person, onClose }: { person: Person | null; onClose: (saved: b
   const save = async () => {
     const body = { ...values, email: values.email.trim() || null, display_name: values.display_name.trim() || null };
     try {
-      await (person ? api.put(`api/settings/auth/users/${enc(person.id)}`, body) : api.post("api/settings/auth/users", body));
+      await (person ? api.put(`${PEOPLE}/${enc(person.id)}`, body) : api.post(PEOPLE, body));
       onClose(true);
     } catch (error) {
       const fields = error instanceof ApiError ? error.fields : {};
@@ -46,33 +42,60 @@ function Editor({ person, onClose }: { person: Person | null; onClose: (saved: b
   );
 }
 
+interface Open {
+  what: "edit" | "keys" | "budget" | "telegram";
+  person: Person | null;
+  link?: object;
+}
+
 export function Users() {
-  const loaded = useLoaded(() => api.get<Person[]>("api/settings/auth/users"));
-  const [editing, setEditing] = useState<{ person: Person | null } | null>(null);
-  const [shown, setShown] = useState<Person | null>(null);
+  const loaded = useLoaded(() => api.get<Person[]>(PEOPLE));
+  const [open, setOpen] = useState<Open | null>(null);
   if (loaded.problem) return <Failure text={loaded.problem} retry={loaded.reload} />;
-  const base = (person: Person) => `api/settings/auth/users/${enc(person.id)}`;
+  const base = (person: Person) => `${PEOPLE}/${enc(person.id)}`;
+  const close = (saved: boolean) => { setOpen(null); if (saved) { toast(t("settings.saved")); loaded.reload(); } };
   const switchActive = async (person: Person) => {
-    const name = person.display_name || person.email || person.id;
+    const name = nameOf(person);
     if (person.is_active && !(await confirm({ title: t("users.deactivate_title", { name }), text: t("users.deactivate_text"), action: t("users.deactivate"), isDanger: true }))) return;
     await api.post(`${base(person)}/${person.is_active ? "deactivate" : "activate"}`).then(loaded.reload, tell);
   };
+  const remove = async (person: Person) => {
+    const name = nameOf(person);
+    const said = await ask({ title: t("users.delete_title", { name }), label: t("users.delete_text", { name }) });
+    if (said === null) return;
+    if (said.trim() !== name) return toast(t("instances.not_deleted"), { kind: "error", text: t("instances.name_differs") });
+    await api.delete(`${base(person)}?data=erase`).then(loaded.reload, tell);
+  };
+  const telegram = (person: Person) => void api.get<object>(`${base(person)}/telegram`).then((link) => setOpen({ what: "telegram", person, link }), tell);
+  const { what, person } = open ?? {};
   return (
     <Card title={t("settings.users")}>
       <ul class="list">
-        {(loaded.data ?? []).map((person) => (
-          <li key={person.id} class="wrap">
-            <div class="grow"><b>{person.display_name || person.email || t("users.unnamed")}</b><div class="quiet">{[person.email, t(person.role === "admin" ? "users.admin" : "users.user")].filter(Boolean).join(" · ")}</div></div>
-            {!person.is_active && <span class="badge warn">{t("users.inactive")}</span>}
-            <button type="button" class="button" onClick={() => setShown(person)}>{t("users.keys")}</button>
-            <button type="button" class="button" onClick={() => setEditing({ person })}>{t("change")}</button>
-            {person.id !== me?.id && <button type="button" class="button" onClick={() => void switchActive(person)}>{t(person.is_active ? "users.deactivate" : "users.activate")}</button>}
-          </li>
-        ))}
+        {(loaded.data ?? []).map((each) => {
+          const name = nameOf(each);
+          const isMe = each.id === me?.id;
+          return (
+            <li key={each.id} class="wrap">
+              <div class="grow"><b dir="auto">{name}</b> {isMe && <span class="badge">{t("users.you")}</span>} {!each.is_active && <span class="badge warn">{t("users.inactive")}</span>}<div class="quiet">{[each.email, t(each.role === "admin" ? "users.admin" : "users.user"), each.filesystem_enabled && t("users.has_files")].filter(Boolean).join(" · ")}</div></div>
+              <button type="button" class="button" aria-label={`${t("users.keys")}: ${name}`} onClick={() => setOpen({ what: "keys", person: each })}>{t("users.keys")}</button>
+              <MenuButton
+                label={t("users.more", { name })}
+                items={[
+                  { label: t("change"), run: () => setOpen({ what: "edit", person: each }) },
+                  { label: t("users.budget"), run: () => setOpen({ what: "budget", person: each }) },
+                  { label: "Telegram", run: () => telegram(each) },
+                  ...(isMe ? [] : [{ label: t(each.is_active ? "users.deactivate" : "users.activate"), run: () => void switchActive(each) }, { label: t("users.delete"), isDanger: true, run: () => void remove(each) }]),
+                ]}
+              ><Icon of={Ellipsis} /></MenuButton>
+            </li>
+          );
+        })}
       </ul>
-      <div class="row"><button type="button" class="button primary" onClick={() => setEditing({ person: null })}>{t("users.add")}</button></div>
-      {editing && <Editor person={editing.person} onClose={(saved) => { setEditing(null); if (saved) { toast(t("settings.saved")); loaded.reload(); } }} />}
-      {shown && <Dialog title={shown.display_name || shown.id} onClose={() => setShown(null)} class="wide"><Keys list={`${base(shown)}/api-keys`} one="api/settings/auth/api-keys" /></Dialog>}
+      <div class="row"><button type="button" class="button primary" onClick={() => setOpen({ what: "edit", person: null })}>{t("users.add")}</button></div>
+      {what === "edit" && <Editor person={person ?? null} onClose={close} />}
+      {what === "budget" && person && <PersonBudget person={person} onClose={close} />}
+      {what === "telegram" && person && <LinkEditor person={person} link={open!.link!} onClose={close} />}
+      {what === "keys" && person && <Dialog title={t("users.keys_of", { name: nameOf(person) })} onClose={() => setOpen(null)} class="wide"><Keys list={`${base(person)}/api-keys`} one="api/settings/auth/api-keys" isBare /></Dialog>}
     </Card>
   );
 }

@@ -15,7 +15,7 @@ interface Entry {
   updated_at: string;
 }
 
-function Editor({ name: known, onClose }: { name: string | null; onClose: (saved: boolean) => void }) {
+export function SecretEditor({ name: known, onClose }: { name: string | null; onClose: (saved: boolean) => void }) {
   const [name, setName] = useState(known ?? "");
   const [value, setValue] = useState("");
   const [errors, setErrors] = useState<Record<string, string>>({});
@@ -65,7 +65,7 @@ export function Vault() {
         </ul>
       )}
       <div class="row"><button type="button" class="button primary" onClick={() => setEditing({ name: null })}>{t("vault.add")}</button></div>
-      {editing && <Editor name={editing.name} onClose={(saved) => { setEditing(null); if (saved) { toast(t("settings.saved")); loaded.reload(); } }} />}
+      {editing && <SecretEditor name={editing.name} onClose={(saved) => { setEditing(null); if (saved) { toast(t("settings.saved")); loaded.reload(); } }} />}
     </Card>
   );
 }

@@ -1,5 +1,6 @@
 /** The settings' JSON schema as forms read it: one field at a time, with references followed. */
 import { api } from "../../api/client";
+import { t } from "../../i18n";
 
 interface Node {
   $ref?: string;
@@ -17,6 +18,7 @@ interface Node {
 interface Schema extends Node {
   $defs: Record<string, Node>;
   "x-sections": Record<string, { field: string; key: string; required: boolean }[]>;
+  "x-secrets": Record<string, { field: string; name: string }>;
   "x-restart": string[];
 }
 
@@ -25,7 +27,7 @@ export interface FieldSpec {
   field: string;
   label: string;
   help: string;
-  kind: "switch" | "choice" | "number" | "list" | "text";
+  kind: "switch" | "choice" | "number" | "list" | "text" | "secret";
   choices: string[];
   isNullable: boolean;
   isInteger: boolean;
@@ -49,14 +51,18 @@ function find(root: Schema, key: string): Node {
 
 /** `Shell Timeout Secs` as people write: "Shell timeout (seconds)". */
 function named(title: string): string {
-  const words = title.toLowerCase().replace(/ secs$/, " (seconds)").replace(/ ms$/, " (ms)").replace(/ mb$/, " (MB)").replace(/ usd$/, " (USD)").replace(/ pct$/, " (%)");
+  const words = title.toLowerCase().replace(/ secs$/, " (seconds)").replace(/ ms$/, " (ms)").replace(/ mb$/, " (MB)").replace(/ usd$/, " (USD)").replace(/ pct$/, " (%)").replace(/\bapi\b/, "API").replace(/\burl\b/, "URL").replace(/\bid\b/, "ID");
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
 /** The fields of a settings page, in its order. Throws ApiError. */
 export async function fieldsOf(section: string): Promise<FieldSpec[]> {
   const root = await fetchSchema();
-  return (root["x-sections"][section] ?? []).map(({ field, key }) => {
+  const secret = root["x-secrets"][section];
+  const hidden: FieldSpec[] = secret
+    ? [{ field: secret.field, label: named(secret.field.split(".").at(-1)!.replaceAll("_", " ")), help: t("settings.secret_help", { name: secret.name }), kind: "secret", choices: [], isNullable: false, isInteger: false, least: undefined, most: undefined, needsRestart: false }]
+    : [];
+  const shown = (root["x-sections"][section] ?? []).map(({ field, key }): FieldSpec => {
     const node = find(root, key);
     const options = node.anyOf?.map((each) => follow(root, each)) ?? [node];
     const real = options.find((each) => each.type !== "null") ?? {};
@@ -74,4 +80,5 @@ export async function fieldsOf(section: string): Promise<FieldSpec[]> {
       needsRestart: root["x-restart"].includes(key),
     };
   });
+  return [...shown.slice(0, 1), ...hidden, ...shown.slice(1)];
 }
