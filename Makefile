@@ -30,7 +30,7 @@ docs: $(READY) ui
 
 # Pictures of every page into build/screenshots; needs Chromium.
 screenshots: $(READY) ui
-	$(BIN)/python -m tests.browser.screenshots
+	$(BIN)/python -m tests.browser.screenshots $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff format --check .

@@ -4,12 +4,13 @@ import { api } from "../../api/client";
 import { boot } from "../../app/boot";
 import { fully, number, t } from "../../i18n";
 import { Card, Failure, Table, useLoaded } from "../../ui/parts";
+import { Doctor } from "./Doctor";
 import { SettingsForm } from "./Form";
 import { Outbox } from "./Outbox";
 import { nameOf, PEOPLE, type Person } from "./people";
 
 interface Status {
-  rejected: { file: string; line: number | null; reason: string }[];
+  rejected: string[];
   warnings: string[];
   restart_needed: string[];
 }
@@ -82,10 +83,11 @@ export function System() {
         {health.data?.warnings?.map((each) => <p class="warn" key={each}>{each}</p>)}
         {status.problem && <Failure text={status.problem} retry={status.reload} />}
         {isFine && <p class="ok">{t("system.fine")}</p>}
-        {found?.rejected.map((each) => <p class="error" key={each.file}>{`${each.file}${each.line ? `:${each.line}` : ""}: ${each.reason}`}</p>)}
+        {found?.rejected.map((each) => <p class="error pre" key={each}>{each}</p>)}
         {found?.warnings.map((each) => <p class="warn" key={each}>{each}</p>)}
         {found && found.restart_needed.length > 0 && <p class="warn">{t("settings.restart", { keys: found.restart_needed.join(", ") })}</p>}
       </Card>
+      <Doctor />
       <Outbox />
       <Audit />
       <details class="behind advanced">

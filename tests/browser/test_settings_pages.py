@@ -1,0 +1,172 @@
+"""Sections of the settings that are more than a form: models, people and keys, skills, channels, heartbeat, answers, deliveries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+from tests.browser import content
+from tests.browser.browser import Browser
+from tests.gateway import Gateway
+from tests.providers.openai_server import OpenAIServer
+from tests.providers.script import script
+
+pytestmark = pytest.mark.gen_test
+
+
+async def test_models_are_added_ordered_tested_and_a_bad_one_is_told(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("OK"))
+        page = await browser.page("/settings/models")
+        await page.get_by_role("button", name="Test local/m").click()
+        await expect(page.get_by_text("It answers.")).to_be_visible()
+        save = page.locator("form").first.get_by_role("button", name="Save")
+        await page.get_by_label("Another model").fill("acme/nonsense")
+        await page.keyboard.press("Enter")
+        await save.click()
+        await expect(page.get_by_role("alert")).to_contain_text("unknown provider")
+        await page.get_by_role("button", name="Remove acme/nonsense").click()
+        await page.get_by_label("Another model").fill("offline/assistant")
+        await page.get_by_role("button", name="Add", exact=True).click()
+        await page.get_by_role("button", name="Move offline/assistant up").click()
+        await save.click()
+        await expect(page.locator("ol.list li").first).to_contain_text("offline/assistant")
+        await expect(save).to_be_disabled()
+        general = (await gateway.http.get("/api/settings/general")).json()
+        assert general["models"] == ["offline/assistant", "local/m"]
+        await page.get_by_role("button", name="Set key: openai").click()
+        await page.get_by_label("Value").fill("sk-of-nobody-123456")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("button", name="Change key: openai")).to_be_visible()
+
+
+async def test_a_person_gets_a_key_that_is_renewed_a_budget_and_a_telegram_link(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/settings/users")
+        await page.get_by_role("button", name="Add a person").click()
+        await page.get_by_label("Name").fill("Marta")
+        await page.get_by_label("May see and change").check()
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await page.get_by_role("button", name="Keys: Marta").click()
+        await page.get_by_role("button", name="New key").click()
+        await page.get_by_label("What is it for?").fill("phone")
+        await page.get_by_label("How long it is good").select_option("30")
+        await page.get_by_role("dialog", name="New key").get_by_role("button", name="Save").click()
+        old = await page.locator(".key-shown").inner_text()
+        await page.get_by_role("dialog", name="Your new key").get_by_role("button", name="Close").last.click()
+        await page.get_by_role("button", name="Renew: phone").click()
+        await page.get_by_label("The old key still works for").select_option("0")
+        await page.get_by_role("dialog", name="Renew the key").get_by_role("button", name="Renew").click()
+        new = await page.locator(".key-shown").inner_text()
+        assert (await gateway.client(old).get("/api/files")).status_code == 401
+        assert (await gateway.client(new).get("/api/files")).status_code == 200
+        await page.keyboard.press("Escape")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="More for Marta").click()
+        await page.get_by_role("menuitem", name="Budget").click()
+        await page.get_by_label("USD a month").fill("-1")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await expect(page.locator(".field.invalid .error")).to_be_visible()
+        await page.get_by_label("USD a month").fill("25")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        budgets = (await gateway.http.get("/api/settings/budgets/users")).json()
+        assert [each["monthly_usd"] for each in budgets] == [25]
+        await page.get_by_role("button", name="More for Marta").click()
+        await page.get_by_role("menuitem", name="Telegram").click()
+        await page.get_by_label("Telegram ID").fill("12a")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await expect(page.get_by_text("Digits only.")).to_be_visible()
+        await page.get_by_label("Telegram ID").fill("4711")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        await page.goto(f"{gateway.url}/settings/channels")
+        await expect(page.locator(".list").filter(has_text="Marta")).to_contain_text("4711")
+
+
+async def test_a_skill_is_drafted_saved_changed_and_deleted(tmp_path: Path) -> None:
+    draft = '{"description": "When a bill comes", "body": "Note when it is due."}'
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script(draft))
+        page = await browser.page("/settings/skills")
+        await expect(page.get_by_text("No skills yet")).to_be_visible()
+        await page.get_by_role("button", name="New skill").click()
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Name").fill("Bad Name")
+        await dialog.get_by_text("Have it drafted").click()
+        await dialog.get_by_label("What should it do?").fill("look after bills")
+        await dialog.get_by_role("button", name="Write a draft").click()
+        await expect(dialog.get_by_label("When to use it")).to_have_value("When a bill comes")
+        await dialog.get_by_role("button", name="Save").click()
+        await expect(dialog.locator(".error").first).to_be_visible()
+        await dialog.get_by_label("Name").fill("bills")
+        await dialog.get_by_role("button", name="Save").click()
+        await page.get_by_role("button", name="Change: bills").click()
+        await expect(dialog.get_by_label("Instructions")).to_have_value("Note when it is due.")
+        await page.keyboard.press("Escape")
+        await page.get_by_role("button", name="Delete: bills").click()
+        await dialog.get_by_role("button", name="Delete").click()
+        await expect(page.get_by_text("No skills yet")).to_be_visible()
+        assert (await gateway.http.get("/api/settings/skills")).json() == []
+
+
+async def test_heartbeat_greeting_and_telegram_token_are_kept_and_bad_ones_told(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/settings/heartbeat")
+        form = page.locator("form").first
+        await form.get_by_label("Look after this list regularly").check()
+        await form.get_by_role("button", name="Save").click()
+        await expect(form.locator(".error")).to_contain_text("cannot be empty")
+        await form.get_by_label("What to look after").fill("- the heating")
+        await form.get_by_role("button", name="Save").click()
+        await expect(page.locator(".toast")).to_contain_text("Saved")
+        await page.goto(f"{gateway.url}/schedules")
+        await expect(page.locator(".beat")).to_contain_text("Every 30 minutes")
+        await page.goto(f"{gateway.url}/settings/agent")
+        await page.get_by_label("Proposals to begin with").fill("What is on today?\n\nPlan the weekend\n")
+        await page.locator("form").filter(has_text="Proposals").get_by_role("button", name="Save").click()
+        await expect(page.locator(".toast")).to_contain_text("Saved")
+        await page.goto(gateway.url)
+        await expect(page.get_by_role("button", name="Plan the weekend")).to_be_visible()
+        await page.goto(f"{gateway.url}/settings/channels")
+        await page.get_by_label("Bot token").fill("123456:ABC-not-a-real-token-of-anybody")
+        await page.locator("form").get_by_role("button", name="Save").click()
+        await expect(page.get_by_label("Bot token")).to_have_attribute("placeholder", "••••body")
+        assert "not-a-real-token" not in await page.content()
+
+
+async def test_what_happened_is_seen_answers_forgotten_and_deliveries_tried_again(tmp_path: Path) -> None:
+    async with (
+        Gateway(tmp_path, OpenAIServer(), settings=content.settings(tmp_path)) as gateway,
+        Browser(gateway) as browser,
+    ):
+        await content.fill(gateway)
+        page = await browser.page("/settings/tools")
+        await page.get_by_role("button", name="Ask again: Bash git push").click()
+        await expect(page.get_by_text("git push")).to_have_count(0)
+        await page.goto(f"{gateway.url}/settings/system")
+        await page.get_by_role("button", name="Retry: Bins failed").click()
+        await expect(page.locator("li", has_text="Bins failed").locator(".badge")).to_have_text("Waiting")
+        await page.get_by_role("button", name="Drop: Bins failed").click()
+        await expect(page.get_by_text("Bins failed")).to_have_count(0)
+        await page.get_by_role("button", name="Examine the gateway").click()
+        await expect(page.get_by_role("list", name="Check-up").get_by_role("listitem").first).to_be_visible()
+        await expect(page.get_by_role("region", name="Who changed what")).to_contain_text("settings changed")
+        await page.goto(f"{gateway.url}/settings/mcp")
+        await expect(page.locator("li", has_text="broken")).to_contain_text("Failed", timeout=15_000)
+        await expect(page.locator("li", has_text="demo").first).to_contain_text("Connected", timeout=15_000)
+
+
+async def test_going_back_asks_before_it_loses_what_was_typed(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/settings/appearance")
+        await page.get_by_role("link", name="Memory and context").click()
+        await page.get_by_label("Half life days").fill("12")
+        await page.go_back()
+        await expect(page.get_by_role("dialog")).to_contain_text("Leave without saving?")
+        await page.get_by_role("button", name="Cancel").click()
+        await expect(page.get_by_label("Half life days")).to_have_value("12")
+        await page.go_back()
+        await page.get_by_role("button", name="Leave").click()
+        await expect(page.get_by_role("group", name="Theme")).to_be_visible()
