@@ -19,7 +19,7 @@ async def test_a_folder_is_made_filled_and_a_file_edited_renamed_and_deleted(tmp
         page = await browser.page()
         await page.get_by_role("link", name="Files", exact=True).click()
         await page.get_by_role("button", name="New folder").click()
-        await page.get_by_label("Name").fill("trips")
+        await page.get_by_role("dialog").get_by_label("Name").fill("trips")
         await page.keyboard.press("Enter")
         await page.get_by_role("link", name="trips").click()
         await expect(page.get_by_text("This folder is empty")).to_be_visible()
