@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import types
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -31,6 +32,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     files.append(File.generated(config, "changes.md", content=changes))
     files.append(File.generated(config, "settings.md", content=_settings()))
+    files.append(File.generated(config, "licenses.md", content=_licenses()))
     for path in sorted((ROOT / "docs" / "pictures").glob("*.png")):
         files.append(File.generated(config, f"pictures/{path.name}", abs_src_path=str(path)))
     files.append(File.generated(config, "icon.svg", abs_src_path=str(ROOT / "static" / "public" / "icon.svg")))
@@ -38,6 +40,18 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         for path in FONTS.glob(f"{name}-*.woff2"):
             files.append(File.generated(config, f"fonts/{name}.woff2", abs_src_path=str(path)))
     return files
+
+
+def _licenses() -> str:
+    """The notices of what is shipped built: the bundles of the UI, and the theme of these pages."""
+    head = "# Licences\n\nStarpod is MIT licensed. What is shipped with it in built form, and under which terms:\n"
+    theme = importlib.metadata.distribution("mkdocs-material")
+    terms = [path for path in theme.files or () if path.name.upper().startswith("LICEN")]
+    texts = [f"mkdocs-material {theme.version} (MIT)\n\n{path.read_text().strip()}" for path in terms[:1]]
+    bundled = FONTS / "licenses.txt"
+    if bundled.is_file():
+        texts.append(bundled.read_text(encoding="utf-8").strip())
+    return head + "".join(f"\n````text\n{text}\n````\n" for text in texts)
 
 
 def _decisions() -> str:
