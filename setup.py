@@ -101,6 +101,7 @@ setup(
         "typer>=0.29,<1",
         "rich>=15.0,<16",
         "psutil>=7.2,<8",
+        "prometheus-client>=0.26,<1",
         "tzdata>=2026.1",
         "tzlocal>=5.4,<6",
         'uvloop>=0.23,<1; platform_system != "Windows" and platform_python_implementation == "CPython"',

@@ -72,6 +72,7 @@ class Checks(TypedDict):
     event_loop_delay_ms: float
     database: str
     config: Literal["ok", "rejected"]
+    stopping: NotRequired[bool]
 
 
 class Readiness(TypedDict):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import tornado.web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
-from tornado.httputil import HTTPHeaders
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from handlers.answers import Error
 from handlers.operations import JSON, Access, Operation
@@ -21,6 +21,7 @@ from starpod.auth.origins import host_allowed, same_origin_request
 from starpod.auth.types import User
 from starpod.errors import Conflict, Forbidden, InvalidInput, NotFound, StarpodError, TooSlow, Unavailable, Upstream
 from starpod.sessions.types import Viewer
+from starpod.telemetry import ids
 from starpod.usage.budget_types import BudgetExceeded
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class BaseHandler(tornado.web.RequestHandler):
 
     async def prepare(self) -> None:
         """Everything that is checked before the route's own code and before the body is read."""
+        ids.request_id.set(note_request_id(self.request))
         self.check_host()
         self.check_size()
         self.user = await self.identify() if self.access != "anyone" else None
@@ -250,6 +252,7 @@ class BaseHandler(tornado.web.RequestHandler):
     def set_default_headers(self) -> None:
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)
+        self.set_header("X-Request-ID", note_request_id(self.request))
         self.set_header("Cache-Control", "no-store")
 
     def compute_etag(self) -> None:
@@ -301,6 +304,15 @@ class BaseHandler(tornado.web.RequestHandler):
         unanswered = tornado.web.RequestHandler._unimplemented_method
         names = [name for name in self.SUPPORTED_METHODS if getattr(type(self), name.lower()) is not unanswered]
         return names if "GET" in names else [name for name in names if name != "HEAD"]
+
+
+def note_request_id(request: HTTPServerRequest) -> str:
+    """The id of a request, for its answer and for what is logged meanwhile."""
+    known: str | None = getattr(request, "starpod_id", None)
+    if known is None:
+        known = ids.choose_request_id(request.headers.get("X-Request-ID"))
+        request.starpod_id = known  # type: ignore[attr-defined]
+    return known
 
 
 def status_of(error: StarpodError) -> int:

@@ -32,7 +32,7 @@ class HealthHandler(BaseHandler):
 
 
 class ReadyHandler(BaseHandler):
-    """`GET /api/health/ready`: the database answers, the loop is not held up, the config is in force; else 503."""
+    """`GET /api/health/ready`: the database answers, the loop is not held up, the config is in force, it is not stopping; else 503."""
 
     async def get(self) -> None:
         state = self.state
@@ -46,7 +46,9 @@ class ReadyHandler(BaseHandler):
             "database": database,
             "config": "ok" if state.watcher.last_error is None else "rejected",
         }
-        is_ready = database == "ok" and state.loop_delay_s < SLOW_LOOP_S
+        if state.is_stopping:
+            checks["stopping"] = True
+        is_ready = database == "ok" and state.loop_delay_s < SLOW_LOOP_S and not state.is_stopping
         body: Readiness = {"status": "ready" if is_ready else "not ready", "checks": checks}
         self.send_json(body, 200 if is_ready else 503)
 

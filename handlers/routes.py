@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from tornado.web import RequestHandler
+
 from handlers.docs import DocsHandler
 from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
 from handlers.mcp_server import McpServerHandler
+from handlers.metrics import MetricsHandler
 from handlers.openai.base import UnknownHandler
 from handlers.operations import Plain, Route
 from handlers.page import AssetHandler, PageHandler
@@ -45,6 +48,7 @@ PLAIN = (
     Plain(rf"/i/{ID}((?:/.*)?)", InstanceProxyHandler, "admin", "an instance's own gateway"),
     Plain(r"/mcp", McpServerHandler, "user", "the MCP server, whose protocol describes itself"),
     Plain(r"/v1(?:/.*)?", UnknownHandler, "anyone", "what of OpenAI's protocol is not here"),
+    Plain(r"/metrics", MetricsHandler, "admin", "numbers for Prometheus"),
     Plain(r"/ws", SocketHandler, "user", "described by /api/asyncapi.json"),
     Plain(r"/docs(?:/(.*))?", DocsHandler, "anyone", "the documentation"),
     Plain(r"/", PageHandler, "anyone", "the browser UI"),
@@ -54,3 +58,12 @@ PLAIN = (
 )
 
 ROUTES: tuple[Route | Plain, ...] = (*(route for routes in API.values() for route in routes), *PLAIN)
+
+
+def route_names() -> dict[type[RequestHandler], str]:
+    """What each handler's route is called, for metrics: never what somebody wrote into an address."""
+    names: dict[type[RequestHandler], str] = {}
+    for route in ROUTES:
+        name = route.template if isinstance(route, Route) else route.pattern.split("(")[0].rstrip("/?") or "/"
+        names.setdefault(route.handler, name)
+    return names

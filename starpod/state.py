@@ -89,6 +89,7 @@ class AppState:
     lock: GatewayLock
     bind_host: str = "127.0.0.1"
     loop_delay_s: float = 0.0
+    is_stopping: bool = False
     examining: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while the doctor looks: it reads whole databases."""
     _beats: int = 0

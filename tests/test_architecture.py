@@ -20,7 +20,15 @@ MAX_LINES = 450
 
 # From the bottom up: a module imports from its own row and from those before it. The longest name that fits decides.
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("starpod.errors", "starpod.clock", "starpod.tasks", "starpod.events", "starpod.paths"),
+    (
+        "starpod.errors",
+        "starpod.clock",
+        "starpod.tasks",
+        "starpod.events",
+        "starpod.paths",
+        "starpod.telemetry",
+        "starpod.supervisor",
+    ),
     ("starpod.config", "starpod.db", "starpod.net", "starpod.frontend"),
     (
         "starpod.approvals",
@@ -266,14 +274,16 @@ def test_no_file_names_a_folder_of_somebodys_machine() -> None:
 
 
 def test_every_library_is_required_by_setup(modules: list[Module]) -> None:
-    required = set(re.findall(r'["\']([A-Za-z0-9-]+)(?:\[[^]]*])?>=', (ROOT / "setup.py").read_text(encoding="utf-8")))
+    required = set(re.findall(r'["\']([A-Za-z0-9_-]+)(?:\[[^]]*])?>=', (ROOT / "setup.py").read_text(encoding="utf-8")))
     distributions = importlib.metadata.packages_distributions()
     missing = set()
     for module in modules:
         for name in (
             {item.name.split(".")[0] for item in imports_of(module)} - sys.stdlib_module_names - {"starpod", "handlers"}
         ):
-            owners = {BROUGHT_BY.get(name, "")} | {owner.lower() for owner in distributions.get(name, [])}
+            owners = {BROUGHT_BY.get(name, "")} | {
+                owner.lower().replace("_", "-") for owner in distributions.get(name, [])
+            }
             if not owners & required:
                 missing.add(f"{name} ({module.name})")
     assert missing == set()

@@ -13,6 +13,7 @@ from starpod.agent.provider_clients import ANSWER_ROOM, THINKING_BUDGET
 from starpod.agent.turn import ModelCall, Turn
 from starpod.agent.types import TextDelta, UsageRow
 from starpod.config.schema import Config
+from starpod.telemetry.service import Telemetry
 from starpod.usage.budgets import Budgets
 
 if TYPE_CHECKING:
@@ -25,11 +26,19 @@ if TYPE_CHECKING:
 class ModelCalls:
     """The runner's way to the models."""
 
-    def __init__(self, models: Models, prices: costs.Costs, journal: Journal, budgets: Budgets | None = None) -> None:
+    def __init__(
+        self,
+        models: Models,
+        prices: costs.Costs,
+        journal: Journal,
+        budgets: Budgets | None = None,
+        telemetry: Telemetry | None = None,
+    ) -> None:
         self._models = models
         self._prices = prices
         self._journal = journal
         self._budgets = budgets
+        self.telemetry = telemetry or Telemetry()
 
     def resolve(self, turn: Turn) -> ChosenModel:
         """The model of a turn's message. InvalidInput when it is not in the list or its key is missing."""
@@ -99,7 +108,10 @@ class ModelCalls:
         turn.call = call
         is_answering = False
         try:
-            async with chosen.model.request_stream(messages, chosen.settings, parameters) as stream:
+            async with (
+                _measured(self.telemetry, chosen),
+                chosen.model.request_stream(messages, chosen.settings, parameters) as stream,
+            ):
                 is_answering = True
                 async for event in stream:
                     if event.event_kind == "part_delta":
@@ -148,6 +160,13 @@ class ModelCalls:
 
     def _row(self, provider: str, model: str, tokens: costs.TokenUsage, purpose: str, *, is_estimate: bool) -> UsageRow:
         cost = self._prices.price(provider, model, tokens)
+        kinds = {
+            "input": tokens.input_uncached,
+            "output": tokens.output,
+            "cache_read": tokens.cache_read,
+            "cache_write": tokens.cache_write,
+        }
+        self.telemetry.metrics.used(f"{provider}/{model}", purpose, kinds, cost)
         return UsageRow(
             tokens.input_uncached,
             tokens.output,
@@ -164,6 +183,12 @@ class ModelCalls:
         call.said.append(text)
         turn.publish(TextDelta(text))
         self._journal.add(turn.id, text)
+
+
+@asynccontextmanager
+async def _measured(telemetry: Telemetry, chosen: ChosenModel) -> AsyncIterator[None]:
+    with telemetry.model_call(chosen.provider, chosen.name):
+        yield
 
 
 def _longest_answer(config: Config) -> int:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelRequestPart, ModelResponse, ToolCallPart
 
     from starpod.agent.models import ChosenModel
+    from starpod.telemetry.service import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +137,7 @@ class MemoryKeeper:
                 await self.book(
                     self.calls.usage_of(chosen, response, purpose=subject.purpose), subject.user_id, subject.session_id
                 )
-            parts, refused = await _run_all(response, offered, tools, context)
+            parts, refused = await _run_all(response, offered, tools, context, self.calls.telemetry)
             if not refused:
                 return
             history += [response, ModelRequest(parts=parts)]
@@ -166,7 +167,7 @@ class MemoryKeeper:
 
 
 async def _run_all(
-    response: ModelResponse, offered: Any, tools: dict[str, Any], context: Any
+    response: ModelResponse, offered: Any, tools: dict[str, Any], context: Any, telemetry: Telemetry
 ) -> tuple[list[ModelRequestPart], bool]:
     """Run an answer's tool calls in their order: the results, and whether one was refused."""
     from starpod.agent.tool_calls import run_tool_calls
@@ -174,7 +175,9 @@ async def _run_all(
     calls: list[ToolCallPart] = list(response.tool_calls)
     parts: list[ModelRequestPart] = []
     refused = False
-    async for result in run_tool_calls(calls, offered, tools, context, max_bytes=10_000, permission=_Granted()):
+    async for result in run_tool_calls(
+        calls, offered, tools, context, max_bytes=10_000, permission=_Granted(), telemetry=telemetry
+    ):
         parts.append(result.part)
         refused = refused or result.is_error
     return parts, refused

@@ -192,6 +192,7 @@ class Runner:
             run.context,
             max_bytes=turn.config.compaction.max_tool_result_bytes,
             permission=Permission(self._approvals, turn),
+            telemetry=self._calls.telemetry,
         )
         async for result in results:
             call_id = result.part.tool_call_id

@@ -46,6 +46,7 @@ from starpod.sessions import store as sessions
 from starpod.sessions.types import AGENT_USER_IDS, Channel, SessionKey, Viewer
 from starpod.skills.service import Skills
 from starpod.tasks import TaskSet
+from starpod.telemetry.service import Telemetry
 from starpod.tools.families import ToolServices, families
 from starpod.tools.mcp.servers import McpServers
 from starpod.tools.registry import toolset
@@ -81,6 +82,8 @@ class Agent:
         variables to the model gets `environ` alone."""
         credentials = credentials or environ
         self.database = database
+        self.telemetry = Telemetry()
+        database.observe = self.telemetry.metrics.database
         self.paths = paths
         self._config = config
         self._clock = clock
@@ -115,7 +118,7 @@ class Agent:
         self.ollama = OllamaModels(config, clock, self._use_found)
         self._settings_changed_at: float | None = None
         self._began_before: set[str] = set()
-        calls = ModelCalls(self.models, self._costs, self._journal, budgets)
+        calls = ModelCalls(self.models, self._costs, self._journal, budgets, self.telemetry)
         self._tests = ModelTests(self.models, calls, self._book)
         self._drafts = SkillDrafts(config, self.models, calls, self._book)
         self._keeper = MemoryKeeper(self.memory, self.skills, self.models, calls, self._book_for)
@@ -361,7 +364,9 @@ class Agent:
         return made[is_admin]
 
     async def _run(self, turn: Turn) -> None:
-        await self._runner.run(turn)
+        with self.telemetry.turn(turn.id, turn.session_id) as outcome:
+            await self._runner.run(turn)
+            outcome.state = turn.state
         self._aftermath.turn_ended(turn)
 
     async def _flush(self, turn: Turn, messages: list[tuple[str, str]]) -> None:
@@ -385,6 +390,7 @@ class Agent:
 
     async def _book_embedding(self, provider: str, model: str, tokens: int, user_id: str | None) -> None:
         cost = self._embedding_price(provider, model, tokens)
+        self.telemetry.metrics.used(f"{provider}/{model}", "embedding", {"input": tokens}, cost)
         await self._book(UsageRow(tokens, 0, 0, 0, cost, False, "embedding", provider, model), user_id)
 
     def _embedding_price(self, provider: str, model: str, tokens: int) -> float:

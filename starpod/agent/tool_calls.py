@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from starpod.agent.permission import Asks
 from starpod.tasks import TaskSet
+from starpod.telemetry.service import Telemetry
 from starpod.tools.types import ToolContext
 
 if TYPE_CHECKING:
@@ -56,18 +57,19 @@ async def run_tool_calls(
     *,
     max_bytes: int,
     permission: Asks,
+    telemetry: Telemetry,
 ) -> AsyncIterator[ToolResult]:
     """Run calls side by side, one that changes something only by itself; results come as they finish. Never raises for a tool's failure."""
     batch: list[ToolCallPart] = []
     for call in calls:
         if (tool := tools.get(call.tool_name)) is not None and tool.tool_def.sequential:
-            async for result in _run_batch(batch, toolset, tools, context, max_bytes, permission):
+            async for result in _run_batch(batch, toolset, tools, context, max_bytes, permission, telemetry):
                 yield result
             batch = []
-            yield await _run_one(call, toolset, tools, context, max_bytes, permission)
+            yield await _run_one(call, toolset, tools, context, max_bytes, permission, telemetry)
         else:
             batch.append(call)
-    async for result in _run_batch(batch, toolset, tools, context, max_bytes, permission):
+    async for result in _run_batch(batch, toolset, tools, context, max_bytes, permission, telemetry):
         yield result
 
 
@@ -78,11 +80,14 @@ async def _run_batch(
     context: RunContext[ToolContext],
     max_bytes: int,
     permission: Asks,
+    telemetry: Telemetry,
 ) -> AsyncIterator[ToolResult]:
     running = TaskSet("tools")
     try:
         tasks = [
-            running.spawn(_run_one(call, toolset, tools, context, max_bytes, permission), name=call.tool_name)
+            running.spawn(
+                _run_one(call, toolset, tools, context, max_bytes, permission, telemetry), name=call.tool_name
+            )
             for call in calls
         ]
         for done in asyncio.as_completed(tasks):
@@ -98,11 +103,9 @@ async def _run_one(
     context: RunContext[ToolContext],
     max_bytes: int,
     permission: Asks,
+    telemetry: Telemetry,
 ) -> ToolResult:
-    from dataclasses import replace
-
     from pydantic import ValidationError
-    from pydantic_ai.exceptions import ModelRetry, ToolFailed
 
     tool = tools.get(call.tool_name)
     if tool is None:
@@ -120,6 +123,36 @@ async def _run_one(
     refusal = await permission.refusal(call.tool_call_id, call.tool_name, arguments_of(call))
     if refusal is not None:
         return _failed(call, refusal)
+    return await _measured(call, arguments, toolset, tool, context, max_bytes, telemetry)
+
+
+async def _measured(
+    call: ToolCallPart,
+    arguments: dict[str, Any],
+    toolset: AbstractToolset[ToolContext],
+    tool: ToolsetTool[ToolContext],
+    context: RunContext[ToolContext],
+    max_bytes: int,
+    telemetry: Telemetry,
+) -> ToolResult:
+    with telemetry.tool_call(call.tool_name) as outcome:
+        result = await _call(call, arguments, toolset, tool, context, max_bytes)
+        outcome.is_error = result.is_error
+        return result
+
+
+async def _call(
+    call: ToolCallPart,
+    arguments: dict[str, Any],
+    toolset: AbstractToolset[ToolContext],
+    tool: ToolsetTool[ToolContext],
+    context: RunContext[ToolContext],
+    max_bytes: int,
+) -> ToolResult:
+    from dataclasses import replace
+
+    from pydantic_ai.exceptions import ModelRetry, ToolFailed
+
     try:
         call_context = replace(context, tool_call_id=call.tool_call_id, tool_name=call.tool_name)
         output = await toolset.call_tool(call.tool_name, arguments, call_context, tool)

@@ -106,6 +106,11 @@ class Turns:
         for watcher in tuple(self._watchers):
             watcher(turn, activity)
 
+    @property
+    def running_count(self) -> int:
+        """How many of them are being answered; the others wait."""
+        return self._running
+
     async def submit(self, request: TurnRequest, prepared: Prepared) -> tuple[Turn | None, Accepted]:
         """Store a message and see to its turn. The turn is None for one that ended before this process knew of it (a duplicate).
 

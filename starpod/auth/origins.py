@@ -24,6 +24,16 @@ class Authority(NamedTuple):
     port: int | None
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
 def host_allowed(host_header: str | None, bind_host: str, allowed_hosts: Iterable[str] = ()) -> bool:
     """Whether the Host header names this server: a loopback name or address, what it is bound to, or one of `allowed_hosts`.
 

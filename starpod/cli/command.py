@@ -26,7 +26,7 @@ FAILED_TURN = 1
 STOPPED_BY_PERSON = 130
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

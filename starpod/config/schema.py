@@ -43,7 +43,7 @@ TelegramMode = Annotated[Literal["final_only", "all_messages", "live"], KnownTel
 OptionalAmount = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] | None
 
 # Changing one of these takes effect only when the gateway starts again.
-RESTART_KEYS = frozenset({"server_addr"})
+RESTART_KEYS = frozenset({"server_addr", "telemetry.otlp_endpoint", "telemetry.service_name"})
 
 
 class AuthConfig(Section):
@@ -290,6 +290,22 @@ class InstancesConfig(Section):
     max_restarts: Count = Field(default=8, description="Restarts in a row before an instance is given up")
 
 
+class MetricsConfig(Section):
+    loopback_without_key: bool = Field(
+        default=False, description="Let programs of this machine read /metrics without an admin's key"
+    )
+
+
+class TelemetryConfig(Section):
+    otlp_endpoint: OptionalUrl = Field(
+        default=None,
+        description="Collector that traces are sent to, by OTLP over HTTP; none = no traces (restart to change)",
+    )
+    service_name: str = Field(
+        default="starpod", min_length=1, description="Name of this gateway in traces (restart to change)"
+    )
+
+
 class Config(Section):
     """All of `agent.toml`."""
 
@@ -345,6 +361,8 @@ class Config(Section):
     proxy: ProxyConfig = Field(default_factory=ProxyConfig, description="Proxy")
     mcp: McpConfig = Field(default_factory=McpConfig, description="MCP servers")
     instances: InstancesConfig = Field(default_factory=InstancesConfig, description="Instances")
+    metrics: MetricsConfig = Field(default_factory=MetricsConfig, description="Metrics")
+    telemetry: TelemetryConfig = Field(default_factory=TelemetryConfig, description="Traces")
     providers: Mapping[str, ProviderConfig] = Field(
         default_factory=dict,
         validate_default=True,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,6 +46,8 @@ class Database:
         self.generation = 0
         """Grows with every write of this process: what was read at one generation is still true while it has not changed."""
         self._reader_count = readers
+        self.observe: Callable[[str, float], None] | None = None
+        """Called in the database's threads with "read" or "write" and the seconds that it took."""
         self._closed = False
 
     async def run(self, fn: Callable[Concatenate[peewee.Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -72,6 +75,7 @@ class Database:
 
     def run_here(self, fn: Callable[Concatenate[peewee.Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`run` on the calling thread: for the command line and for tests, never for the event loop."""
+        began = time.perf_counter()
         try:
             with self.connection.atomic("IMMEDIATE"):
                 return fn(self.connection, *args, **kwargs)
@@ -79,13 +83,19 @@ class Database:
             raise self._translate(error) from error
         finally:
             self.generation += 1
+            if self.observe is not None:
+                self.observe("write", time.perf_counter() - began)
 
     def read_here(self, fn: Callable[Concatenate[peewee.Database, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`read` on the calling thread."""
+        began = time.perf_counter()
         try:
             return fn(self.connection, *args, **kwargs)
         except peewee.DatabaseError as error:
             raise self._translate(error) from error
+        finally:
+            if self.observe is not None:
+                self.observe("read", time.perf_counter() - began)
 
     def close(self) -> None:
         """Finish what was accepted, close the connections of all threads and end the threads. Idempotent."""

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import chain
 
 from starpod.agent.registry import Registry
-from starpod.auth.origins import parse_authority
+from starpod.auth.origins import is_loopback
 from starpod.clock import Clock
 from starpod.config.problems import ConfigError
-from starpod.config.schema import Config
 from starpod.config.types import split_address
 from starpod.db.lock import running_address
 from starpod.doctor import files, network, stored
@@ -40,7 +39,7 @@ def examine(paths: Paths, environ: Mapping[str, str], clock: Clock, *, ask: bool
         lambda: [files.check_backup(case, stored.first_user_at(facts))],
     ]
     if facts is not None:
-        is_public = loaded is not None and not _is_loopback(loaded.config)
+        is_public = loaded is not None and not is_loopback(split_address(loaded.config.server_addr)[0])
         opened, vault = stored.check_vault(paths.db_dir, secrets, facts)
         case = Case(paths, loaded, {**secrets, **opened}, address, now)
         groups += [
@@ -70,9 +69,3 @@ def _registry(paths: Paths) -> Registry:
         return Registry.read(paths.config_dir / "models.toml")
     except ConfigError:
         return Registry.load()
-
-
-def _is_loopback(config: Config) -> bool:
-    host = split_address(config.server_addr)[0]
-    authority = parse_authority(f"[{host}]" if ":" in host else host)
-    return host == "localhost" or (authority is not None and authority.host.startswith(("127.", "::1")))

@@ -85,6 +85,10 @@ class Outbox:
         found = await self._database.read(store.list_page, user_id, state, before, limit)
         return found, await self._database.read(store.count, user_id)
 
+    async def counts(self) -> dict[str, int]:
+        """How many deliveries are in which state, of everybody."""
+        return await self._database.read(store.count, None)
+
     async def retry(self, viewer: Viewer, id_: int) -> None:
         """Try one again at once. NotFound unless it waits or was given up."""
         if not await self._database.run(store.retry, id_, _scope(viewer), self._now()):

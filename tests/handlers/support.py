@@ -25,7 +25,7 @@ ODD_TOKENS = (
     "%s%n{0}'\"\\;--",
 )
 # Addresses that stand for those routes whose pattern is no path.
-PLAIN_PATHS = ("/", "/ws", "/i/x/ws", "/i/x/y", "/assets/x", "/icon.svg", "/chat", "/docs", "/mcp", "/v1/x")
+PLAIN_PATHS = ("/", "/ws", "/i/x/ws", "/i/x/y", "/assets/x", "/icon.svg", "/chat", "/docs", "/mcp", "/v1/x", "/metrics")
 JSON_TYPE = {"Content-Type": "application/json"}
 
 
