@@ -43,6 +43,8 @@ from starpod.net.frames import Frames
 from starpod.notifications.service import Notifications
 from starpod.outbox.service import Outbox
 from starpod.paths import Paths
+from starpod.people import store as people_store
+from starpod.people.service import new_alias
 from starpod.sessions.service import Sessions
 from starpod.tasks import TaskSet
 from starpod.usage.budgets import Budgets
@@ -175,7 +177,7 @@ class AppState:
         self.jobs.on_change()
         await self.agent.turns.stop_user(user_id)
         if erase:
-            await self.sessions.erase_user(user_id)
+            await self.database.run(people_store.erase, user_id, new_alias(), self.clock.now())
             await self.memory.forget_user(user_id)
 
     async def frontend(self) -> Frontend:

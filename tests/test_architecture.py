@@ -43,6 +43,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "starpod.cron",
         "starpod.outbox",
         "starpod.notifications",
+        "starpod.people",
     ),
     ("starpod.tools",),
     ("starpod.agent",),

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from starpod import __version__
-from starpod.cli import accounts, archives, doctor, instances, secrets
+from starpod.cli import accounts, archives, doctor, instances, people, secrets
 from starpod.cli.gateway import Question, answer_approval, ask, stop_turn
 from starpod.cli.place import Folder, running_gateway
 from starpod.cli.screen import Screen, plain
@@ -39,6 +39,8 @@ app.add_typer(instances.instances, name="instances")
 app.command()(archives.backup)
 app.command()(archives.restore)
 app.command()(doctor.doctor)
+app.command()(people.export)
+app.command()(people.erase)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
