@@ -212,7 +212,7 @@ def settings(folder: Path) -> dict[str, Any]:
     return {
         "mcp": {
             "servers": {
-                "demo": {"command": sys.executable, "args": [str(demo)]},
+                "demo": {"command": sys.executable, "args": [str(demo), str(folder / "demo.log")]},
                 "broken": {"command": str(folder / "no-such-program")},
             }
         },

@@ -11,11 +11,11 @@ from playwright.async_api import expect
 from tests.browser import content
 from tests.browser.browser import Browser
 from tests.browser.screenshots import pages_of
-from tests.browser.test_shell import violations
+from tests.browser.test_everywhere import violations
 from tests.gateway import Gateway
 from tests.providers.openai_server import OpenAIServer
 
-pytestmark = pytest.mark.gen_test
+pytestmark = pytest.mark.gen_test(timeout=180)
 
 WIDE = """() => [...document.querySelectorAll('.main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
     && !e.closest('.cut, pre, .table-scroll, .hidden, [hidden], .menu')).map(e => e.tagName + '.' + e.className).slice(0, 3)"""

@@ -11,7 +11,7 @@ from tests.browser.browser import Browser
 from tests.browser.content import picture
 from tests.gateway import Gateway
 
-pytestmark = pytest.mark.gen_test
+pytestmark = pytest.mark.gen_test(timeout=60)
 
 
 async def test_a_folder_is_made_filled_and_a_file_edited_renamed_and_deleted(tmp_path: Path) -> None:

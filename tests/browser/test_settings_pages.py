@@ -13,7 +13,7 @@ from tests.gateway import Gateway
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.script import script
 
-pytestmark = pytest.mark.gen_test
+pytestmark = pytest.mark.gen_test(timeout=60)
 
 
 async def test_models_are_added_ordered_tested_and_a_bad_one_is_told(tmp_path: Path) -> None:

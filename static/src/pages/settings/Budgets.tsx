@@ -21,14 +21,14 @@ interface Own {
   limits: Limit[];
 }
 
-function Standing({ limits }: { limits: Limit[] }) {
+function Standing({ limits, isOfAnother = false }: { limits: Limit[]; isOfAnother?: boolean }) {
   return (
     <ul class="shares">
       {limits.map((limit) => {
         const share = limit.limit_usd ? Math.min(1, limit.spent_usd / limit.limit_usd) : 1;
         return (
           <li key={`${limit.scope}.${limit.period}`}>
-            <span>{t(`budgets.${limit.scope}_${limit.period}`)}</span>
+            <span>{t(isOfAnother ? `budgets.${limit.period}` : `budgets.${limit.scope}_${limit.period}`)}</span>
             <span>{t("budgets.of", { spent: money(limit.spent_usd), limit: money(limit.limit_usd) })}</span>
             <span class={share >= 0.8 ? "meter full" : "meter"} aria-hidden="true"><span style={{ width: `${100 * share}%` }} /></span>
             <span class="quiet">{t("budgets.resets", { when: fully(limit.resets_at) })}</span>
@@ -79,7 +79,7 @@ export function PersonBudget({ person, onClose }: { person: Person; onClose: (sa
               <Field key={name} label={t(`budgets.${name}`)} help={t("budgets.as_all")} error={errors[name]}>{(ids) => <input {...ids} type="number" min={0} step="any" inputMode="decimal" value={text(name)} onInput={(event) => { setEdits({ ...edits, [name]: event.currentTarget.value }); setErrors({}); }} />}</Field>
             ))}
           </div>
-          {data.limits.length > 0 && <Standing limits={data.limits.filter((limit) => limit.scope === "user")} />}
+          {data.limits.length > 0 && <Standing limits={data.limits.filter((limit) => limit.scope === "user")} isOfAnother />}
           <div class="dialog-foot"><button type="button" class="button" onClick={() => onClose(false)}>{t("cancel")}</button><button class="button primary">{t("save")}</button></div>
         </form>
       )}

@@ -52,10 +52,10 @@ function Audit() {
           label={t("system.audit")} rows={lines} keyOf={(line) => line.id}
           columns={[
             { head: t("system.when"), cell: (line) => <span class="no-break">{fully(line.created_at)}</span> },
-            { head: t("system.what"), cell: (line) => line.event_type.replaceAll("_", " ") },
+            { head: t("system.what"), cell: (line) => <span class="no-break">{line.event_type.replaceAll("_", " ")}</span> },
             { head: t("system.who"), cell: (line) => who(line.user_id) },
             { head: t("system.detail"), cell: (line) => line.detail ?? "" },
-            { head: t("system.from"), cell: (line) => line.ip_address ?? "" },
+            { head: t("system.from"), cell: (line) => <span class="no-break">{line.ip_address ?? ""}</span> },
           ]}
         />
       )}
