@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent
 MODELS = "pydantic-ai-slim[{extras}]>=2.68,<3"
 
 DOCS = ["mkdocs-material>=9.8,<10"]
+OTEL = ["opentelemetry-sdk>=1.45,<2", "opentelemetry-exporter-otlp-proto-http>=1.45,<2"]
 SEMANTIC = ["apsw>=3.54", "sqlite-vec>=0.1.9,<0.2"]
 
 
@@ -111,10 +112,12 @@ setup(
         "bedrock": [MODELS.format(extras="bedrock")],
         "mcp": [MODELS.format(extras="mcp")],
         "semantic": SEMANTIC,
+        "otel": OTEL,
         "docs": DOCS,
         "dev": [
             *DOCS,
             *SEMANTIC,
+            *OTEL,
             MODELS.format(extras="mcp"),
             "pytest>=9.2,<10",
             "pytest-tornado>=0.8.1,<0.9",

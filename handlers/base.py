@@ -110,6 +110,7 @@ class BaseHandler(tornado.web.RequestHandler):
     async def prepare(self) -> None:
         """Everything that is checked before the route's own code and before the body is read."""
         ids.request_id.set(note_request_id(self.request))
+        self.application.begin_span(self)
         self.check_host()
         self.check_size()
         self.user = await self.identify() if self.access != "anyone" else None

@@ -99,6 +99,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
     async def prepare(self) -> None:
         """Let in only who may come in, before anything is upgraded."""
         ids.request_id.set(note_request_id(self.request))
+        self.application.begin_span(self)
         settings = self.state.config.auth
         if not host_allowed(self.request.host, self.state.bind_host, settings.allowed_hosts):
             return self._refuse(403, "This host name is not allowed")

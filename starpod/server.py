@@ -25,6 +25,7 @@ import tornado.netutil
 from handlers.base import UnknownPathHandler
 from handlers.notices import Notices
 from handlers.routes import ROUTES, route_names
+from starpod import __version__
 from starpod.agent.service import Agent
 from starpod.app import Application
 from starpod.auth.origins import is_loopback
@@ -40,6 +41,7 @@ from starpod.errors import InvalidInput, StarpodError
 from starpod.paths import Paths, find_root, resolve_paths
 from starpod.state import AppState, open_state
 from starpod.supervisor import Supervisor
+from starpod.telemetry.collector import open_tracer, traces_address
 
 logger = logging.getLogger("starpod.server")  # also when run as __main__
 
@@ -154,6 +156,7 @@ class Server:
         self._pulse = tornado.ioloop.PeriodicCallback(self._beat, PULSE_MS)
         self._pulse.start()
         self.state.begin()
+        await self._start_tracing()
         self._supervisor.ready(f"listening on {self.url}")
 
     async def stop(self) -> None:
@@ -166,6 +169,15 @@ class Server:
         self.app.close_sockets(1001, "the gateway is stopping")
         await self.state.close()
         await self._http.close_all_connections()
+        if (tracer := self.state.agent.telemetry.tracer) is not None:
+            await asyncio.to_thread(tracer.close)
+
+    async def _start_tracing(self) -> None:
+        settings, environ = self.state.config.telemetry, self.state.watcher.current.environ
+        address = traces_address(settings.otlp_endpoint, environ)
+        if address is not None:
+            name = environ.get("OTEL_SERVICE_NAME", "").strip() or settings.service_name
+            self.state.agent.telemetry.tracer = await asyncio.to_thread(open_tracer, address, name, __version__)
 
     async def _beat(self) -> None:
         now = asyncio.get_running_loop().time()

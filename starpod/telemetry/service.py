@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -18,6 +18,14 @@ class Tracer(Protocol):
 
     def span(self, name: str, kind: str, attributes: dict[str, Any]) -> Any:
         """A context manager, whose value has `set(**attributes)` and `fail(kind)`."""
+        ...
+
+    def begin(self, name: str, headers: Mapping[str, str], attributes: dict[str, Any]) -> Any:
+        """A request's span, whose value has `end(status)`."""
+        ...
+
+    def close(self) -> None:
+        """Send what is held back. Blocks."""
         ...
 
 
