@@ -16,6 +16,7 @@ from playwright.async_api import CDPSession, Page, expect
 from starpod.clock import format_time
 from starpod.paths import shipped
 from tests.browser.browser import Browser, reply, say
+from tests.browser.neighbours import Neighbours
 from tests.gateway import Gateway
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.script import Say, script
@@ -23,6 +24,8 @@ from tests.providers.script import Say, script
 pytestmark = pytest.mark.gen_test(timeout=240)
 
 KB = 1000
+QUIET_CORES = 0.2
+MOST_DISTURBED = 4
 # Notes, from the page's first moment on, when the box could be written in, and everything that a frame or a key had to wait for.
 WATCH = """(() => { const seen = window.__seen = {usable: 0, opened: 0, long: 0, late: 0, shift: 0, flushes: [], keys: []};
     const look = () => { if (document.activeElement?.matches?.('.composer textarea')) seen.usable = performance.now();
@@ -80,7 +83,7 @@ class Stopwatch:
         browser.watch(page)
         await page.add_init_script(WATCH)
         session = await context.new_cdp_session(page)
-        await session.send("Performance.enable")
+        await session.send("Performance.enable", {"timeDomain": "threadTicks"})
         await session.send("Emulation.setCPUThrottlingRate", {"rate": slowdown})
         return cls(page, session)
 
@@ -93,7 +96,7 @@ class Stopwatch:
         return found
 
     async def busy_s(self) -> float:
-        """Seconds that the page's main thread has worked."""
+        """Seconds of a core that the page's main thread has worked."""
         metrics = (await self.session.send("Performance.getMetrics"))["metrics"]
         return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
 
@@ -109,22 +112,32 @@ def p95(values: list[float]) -> float:
     return sorted(values)[max(0, round(len(values) * 0.95) - 1)] if values else 0.0
 
 
-async def hold(measure: Callable[[], Awaitable[Figures]], caps: Figures, *, rounds: int = 2, runs: int = 3) -> None:
-    """The median of `runs` measurements stays within the caps; when the machine was busy with something else, once more."""
-    report = []
-    for _ in range(rounds):
+async def hold(measure: Callable[[], Awaitable[Figures]], caps: Figures, *, runs: int = 3) -> None:
+    """The median of `runs` measurements stays within the caps, with one retry.
+
+    What was measured while other programs took a good part of a core says nothing and is measured again; on a machine that is never
+    quiet the test is left out, because there is nothing to say about the page.
+    """
+    disturbed: list[float] = []
+    for _ in range(2):
         taken: list[Figures] = []
-        while len(taken) < runs:
-            taken.append(await measure())
-            good = [all(each[name] <= cap for name, cap in caps.items()) for each in taken]
-            if sum(good) > runs // 2:
-                break
-        medians = {name: statistics.median(each[name] for each in taken) for name in caps}
-        report.append({name: round(value, 3) for name, value in medians.items()})
-        print("measured", report[-1], "caps", caps)
-        if sum(good) > runs // 2 or all(medians[name] <= cap for name, cap in caps.items()):
+        while len(taken) < runs and len(disturbed) < MOST_DISTURBED:
+            neighbours = Neighbours()
+            figures = await measure()
+            is_good = all(figures[name] <= cap for name, cap in caps.items())
+            if is_good or neighbours.cores <= QUIET_CORES:
+                taken.append(figures)
+            else:
+                disturbed.append(neighbours.cores)
+            if 2 * sum(all(each[name] <= cap for name, cap in caps.items()) for each in taken) > runs:
+                return
+        if len(taken) < runs:
+            pytest.skip(f"other programs kept {max(disturbed):.1f} cores busy: nothing can be measured")
+        medians = {name: round(statistics.median(each[name] for each in taken), 3) for name in caps}
+        print("measured", medians, "caps", caps)
+        if all(medians[name] <= cap for name, cap in caps.items()):
             return
-    raise AssertionError(f"{report} is over {caps}")
+    raise AssertionError(f"{medians} is over {caps}")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +162,7 @@ async def test_the_page_is_usable_at_once_and_light(tmp_path: Path, slowdown: in
             return figures
 
         await measure()  # the first load warms the server up
-        await hold(measure, caps, rounds=3, runs=5)
+        await hold(measure, caps, runs=5)
 
 
 async def fill(gateway: Gateway, messages: int) -> str:
@@ -198,7 +211,7 @@ async def test_long_chats_open_at_once(tmp_path: Path, messages: int, cap_ms: fl
             await watch.close()
             return figures
 
-        await hold(measure, {"opened_ms": cap_ms, "nodes": 2500.0}, rounds=3)
+        await hold(measure, {"opened_ms": cap_ms, "nodes": 2500.0})
         page = await browser.page(f"/c/{session_id}")
         await expect(page.get_by_text(f"Message {messages - 1}")).to_be_visible()
         await page.evaluate(
