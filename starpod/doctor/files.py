@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shlex
 import shutil
 import stat
 import sys
@@ -169,7 +170,7 @@ def _leftovers(case: Case) -> Iterator[Check]:
     yield Check(
         "leftovers", "warn", f"{', '.join(names_found[:SHOWN_MOST])}{more}",
         "These are of earlier upgrades, restores or cut-off work. Remove them when nothing is missing.",
-        f"rm -r {' '.join(names_found[:SHOWN_MOST])}",
+        f"rm -r {shlex.join(names_found[:SHOWN_MOST])}",
     )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def examine(paths: Paths, environ: Mapping[str, str], clock: Clock, *, ask: bool
         groups += [
             lambda: [stored.check_people(facts, is_public=is_public)],
             lambda: [vault],
-            lambda: [stored.check_outbox(facts)],
+            lambda: [stored.check_outbox(case, facts)],
         ]
     if loaded is not None:
         config = loaded.config

@@ -129,13 +129,13 @@ def check_index(case: Case, facts: CoreFacts | None) -> Check:
     return Check("memory index", "ok", f"{len(known)} files, all up to date")
 
 
-def check_outbox(facts: CoreFacts) -> Check:
+def check_outbox(case: Case, facts: CoreFacts) -> Check:
     """What did not reach people."""
     if facts.dead_deliveries:
         return Check(
             "outbox", "warn", f"{facts.dead_deliveries} messages to people were given up",
             "See why, and send them again (POST /api/outbox/ID/retry) or delete them.",
-            'curl http://127.0.0.1:3000/api/outbox -H "X-API-Key: $STARPOD_API_KEY"',
+            f'curl {case.address or "http://127.0.0.1:3000"}/api/outbox -H "X-API-Key: $STARPOD_API_KEY"',
         )  # fmt: skip
     return Check("outbox", "ok", f"{facts.waiting_deliveries} messages on their way")
 
