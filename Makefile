@@ -9,7 +9,7 @@ BIN   := $(VENV)/bin
 READY := $(VENV)/.ready
 CODE  := starpod handlers
 
-.PHONY: run test check format bench clean ui docs screenshots
+.PHONY: run test check format bench audit clean ui docs screenshots
 
 run: $(READY) ui docs
 	@$(BIN)/python -m compileall -q $(CODE)
@@ -46,6 +46,14 @@ format: $(READY)
 bench: $(READY)
 	@$(BIN)/python -m compileall -q $(CODE)
 	$(BIN)/python -m tests.bench $(ARGS)
+
+# Asks PyPI and npm for advisories.
+audit: $(READY) ui
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip-audit>=2.9,<3'
+	@mkdir -p build
+	$(BIN)/python -m pip freeze --exclude-editable > build/audit.txt
+	$(BIN)/pip-audit --requirement build/audit.txt --no-deps --disable-pip
+	cd static && npm audit --omit=dev
 
 clean:
 	rm -rf $(VENV) static/dist static/node_modules build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

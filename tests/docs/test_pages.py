@@ -11,7 +11,7 @@ from tests.channels.telegram.bot_api import BotApi
 from tests.docs.pages import ROOT, Reader, blocks
 from tests.gateway import Gateway
 
-PAGES = sorted((ROOT / "docs" / "pages").glob("*.md"))
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "pages").glob("*.md"))]
 
 
 async def read(tmp_path: Path, page: Path) -> str:
