@@ -28,8 +28,7 @@ SMALL = """() => [...document.querySelectorAll('.main :is(button, select, input)
 @pytest.mark.parametrize(("scheme", "width"), [("dark", 1440), ("light", 390)])
 async def test_axe_finds_nothing_on_any_page(tmp_path: Path, scheme: Any, width: int) -> None:
     options = {"color_scheme": scheme, "viewport": {"width": width, "height": 900}, "reduced_motion": "reduce"}
-    settings = content.settings(tmp_path)
-    async with Gateway(tmp_path, OpenAIServer(), settings=settings) as gateway, Browser(gateway, **options) as browser:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway, **options) as browser:
         page = await browser.page()
         found = []
         for path in pages_of(await content.fill(gateway)).values():
@@ -44,8 +43,7 @@ async def test_axe_finds_nothing_on_any_page(tmp_path: Path, scheme: Any, width:
 async def test_no_page_is_wider_than_the_screen_or_too_small_to_touch(tmp_path: Path, width: int) -> None:
     is_touch = width < 1000
     options = {"viewport": {"width": width, "height": 800}, "has_touch": is_touch, "is_mobile": is_touch}
-    settings = content.settings(tmp_path)
-    async with Gateway(tmp_path, OpenAIServer(), settings=settings) as gateway, Browser(gateway, **options) as browser:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway, **options) as browser:
         page = await browser.page()
         found = []
         for path in pages_of(await content.fill(gateway)).values():
