@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "starpod.tasks",
         "starpod.events",
         "starpod.paths",
+        "starpod.imports",
         "starpod.telemetry",
         "starpod.supervisor",
     ),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -11,6 +10,7 @@ from starpod.agent import provider_clients, provider_errors
 from starpod.agent.models import Models
 from starpod.config.schema import Config
 from starpod.errors import InvalidInput, NotFound, Upstream
+from starpod.imports import import_in_thread
 from starpod.usage.budgets import Budgets
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ class ProviderEmbedder:
         """Vectors and what they used, which is booked. Raises what `documents` does."""
         settings, http = self._models.client(self._provider)
         if not self._imported:
-            await asyncio.to_thread(provider_clients.import_sdk, self._provider)
-            await asyncio.to_thread(_import)
+            await import_in_thread(provider_clients.import_sdk, self._provider)
+            await import_in_thread(_import)
             self._imported = True
         try:
             asked: EmbeddingSettings = {} if dimensions is None else {"dimensions": dimensions}

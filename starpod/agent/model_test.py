@@ -14,6 +14,7 @@ from starpod.agent.model_calls import ModelCalls
 from starpod.agent.models import ChosenModel, Models
 from starpod.agent.types import UsageRow
 from starpod.errors import InvalidInput
+from starpod.imports import import_in_thread
 from starpod.usage.budget_types import BudgetExceeded
 
 TIMEOUT_S = 20.0
@@ -47,7 +48,7 @@ class ModelTests:
         if not provider or not name:
             raise InvalidInput("The model is no provider/model", {"model": "write it as provider/model"})
         await self.models.warm_up()
-        await asyncio.to_thread(provider_clients.import_sdk, provider)
+        await import_in_thread(provider_clients.import_sdk, provider)
         try:
             chosen = self.models.alone(spec, timeout_s=TIMEOUT_S, max_tokens=OUTPUT_TOKENS)
         except InvalidInput as error:

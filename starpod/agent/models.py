@@ -19,6 +19,7 @@ from starpod.agent.registry import Registry
 from starpod.config.providers import OFFLINE_MODEL, PROVIDERS, key_variable
 from starpod.config.schema import Config
 from starpod.errors import InvalidInput
+from starpod.imports import import_in_thread
 
 if TYPE_CHECKING:
     import httpx2
@@ -92,7 +93,7 @@ class Models:
             return
         async with self._warming:
             for provider in wanted - self._warm:
-                await asyncio.to_thread(provider_clients.import_sdk, provider)
+                await import_in_thread(provider_clients.import_sdk, provider)
                 self._warm.add(provider)
 
     def resolve(self, spec: str | None = None, *, any_model: bool = False) -> ChosenModel:

@@ -10,6 +10,7 @@ from starpod import __version__
 from starpod.agent.service import Agent
 from starpod.channels.mcp.tools import CHANGING, McpTools
 from starpod.errors import Unavailable
+from starpod.imports import import_in_thread
 from starpod.sessions.service import Sessions
 from starpod.sessions.types import Viewer
 from starpod.tasks import TaskSet
@@ -62,7 +63,7 @@ class McpChannel:
         async with self._starting:
             if self._manager is None:
                 try:
-                    manager = await asyncio.to_thread(_build, self._tools)
+                    manager = await import_in_thread(_build, self._tools)
                 except ImportError as error:
                     raise Unavailable(MISSING) from error
                 ready = asyncio.Event()

@@ -18,6 +18,7 @@ from starpod.config.schema import Config
 from starpod.db.database import Database
 from starpod.errors import Upstream
 from starpod.events import ConfigReloaded, EventBus, VaultChanged
+from starpod.imports import import_in_thread
 from starpod.net.tls import tls_context
 from starpod.outbox.service import Outbox
 from starpod.outbox.types import Undeliverable
@@ -169,7 +170,7 @@ class Telegram:
 
     async def _make(self, wanted: _Wanted) -> RunningBot:
         # The library takes a fifth of a second and 20 MB, which only those pay who use it.
-        await asyncio.to_thread(_load)
+        await import_in_thread(_load)
         from starpod.channels.telegram.poller import RunningBot
 
         # What was wrong before was wrong with other settings.

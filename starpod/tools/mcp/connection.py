@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from starpod.clock import Clock
 from starpod.config.mcp import McpServerConfig
+from starpod.imports import import_in_thread
 from starpod.tasks import TaskSet
 from starpod.tools.mcp.names import offered_tools
 from starpod.tools.mcp.results import bounded, complaint
@@ -215,7 +216,7 @@ class Connection:
     async def _build(self, launch: Launch) -> MCPToolset[Any]:
         """The client. The libraries are loaded in a thread; ServerTrouble when they are not installed."""
         try:
-            transport, toolset_class = await asyncio.to_thread(_libraries)
+            transport, toolset_class = await import_in_thread(_libraries)
         except ImportError as error:
             raise ServerTrouble("MCP is not installed: pip install 'starpod[mcp]'") from error
         if launch.config.url is None and not await asyncio.to_thread(launch.cwd.is_dir):
