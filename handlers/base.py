@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -39,6 +39,7 @@ MISSING_KEY = "Missing API key — set X-API-Key header"
 INVALID_KEY = "Invalid API key"
 ADMIN_ONLY = "Admin access required"
 RATE_LIMITED = "Rate limit exceeded"
+TOO_MANY_VALUES = "The body is large and holds too many values; send what is long as a file"
 BODY_LIMIT = 2 * 1024 * 1024
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 STATUS: dict[type[StarpodError], int] = {
@@ -79,6 +80,8 @@ class BaseHandler(tornado.web.RequestHandler):
 
     application: Application
     body_limit: ClassVar[int] = BODY_LIMIT
+    most_values: ClassVar[int | None] = None
+    """JSON over BODY_LIMIT may have about this many values at most: a body is large by the files in it, not by millions of objects."""
     error_shape: ClassVar[Any] = Error
     """The type of the JSON that tells errors."""
 
@@ -204,6 +207,8 @@ class BaseHandler(tornado.web.RequestHandler):
         content_type = self.request.headers.get("Content-Type", "")
         if content_type.split(";")[0].strip().lower() != JSON:
             raise Refused(415, "Send the body as JSON, with the header Content-Type: application/json")
+        if self.most_values and len(body) > BODY_LIMIT and _has_more_values(self._chunks, self.most_values):
+            raise Refused(413, TOO_MANY_VALUES)
         try:
             read: T = parse(self.operation.body_adapter, body)
         except ValueError as error:
@@ -327,6 +332,16 @@ def presented_key(headers: HTTPHeaders) -> str | None:
         return key.strip()
     scheme, _, credential = headers.get("Authorization", "").partition(" ")
     return credential.strip() if scheme.lower() == "bearer" else None
+
+
+def _has_more_values(chunks: Iterable[bytes], most: int) -> bool:
+    """Whether JSON has more commas and opening brackets than `most`: parsing it would hold up everybody for seconds."""
+    count = 0
+    for chunk in chunks:
+        count += chunk.count(b",") + chunk.count(b"{") + chunk.count(b"[")
+        if count > most:
+            return True
+    return False
 
 
 @lru_cache(maxsize=256)

@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 KEEP_ALIVE_S = 15.0
 CHAT_BODY_LIMIT = 64 * 1024 * 1024
+CHAT_VALUES = 300_000
 Encode = Callable[[Published], bytes]
 
 
@@ -165,6 +166,7 @@ class ChatHandler(BaseHandler):
     """One message to the agent. A client that goes away does not end the turn."""
 
     body_limit = CHAT_BODY_LIMIT
+    most_values = CHAT_VALUES
 
     async def post(self) -> None:
         message = self.read_body(ChatMessage)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, Discriminator, FailFast, Field, Tag
 
 from starpod.channels.openai.conversation import Link, Said
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 MOST_TEXTS = 2048
+MOST_PARTS = 1000
+MOST_METADATA = 16
 
 
 def _as_parts(content: object) -> object:
@@ -83,7 +85,9 @@ class AudioPart(BaseModel):
 
 
 Part = Annotated[TextPart | RefusalPart | ImagePart | FilePart | InputFilePart | AudioPart, Field(discriminator="type")]
-Content = Annotated[list[Part], BeforeValidator(_as_parts, json_schema_input_type=str | list[Part] | None)]
+# One complaint of a list is enough: to collect those of millions of parts would take minutes and gigabytes.
+Parts = Annotated[list[Part], FailFast(), Field(max_length=MOST_PARTS)]
+Content = Annotated[Parts, BeforeValidator(_as_parts, json_schema_input_type=str | list[Part] | None)]
 
 
 class ConversationMessage(BaseModel):
@@ -102,7 +106,7 @@ class StreamOptions(BaseModel):
 class ChatCompletionBody(BaseModel):
     """`POST /v1/chat/completions`."""
 
-    messages: list[ConversationMessage] = Field(min_length=1, max_length=10_000)
+    messages: Annotated[list[ConversationMessage], FailFast()] = Field(min_length=1, max_length=10_000)
     model: str | None = Field(default=None, max_length=200)
     stream: bool | None = False
     stream_options: StreamOptions | None = None
@@ -146,13 +150,23 @@ def _as_items(given: object) -> object:
     return [{"role": "user", "content": given}] if isinstance(given, str) else given
 
 
-Input = Annotated[list[InputItem], BeforeValidator(_as_items, json_schema_input_type=str | list[InputItem])]
+Items = Annotated[list[InputItem], FailFast()]
+Input = Annotated[Items, BeforeValidator(_as_items, json_schema_input_type=str | list[InputItem])]
 
 
 class Conversation(BaseModel):
     """A conversation by the client's name for it."""
 
     id: str = Field(min_length=1)
+
+
+def _few(given: object) -> object:
+    if isinstance(given, dict) and len(given) > MOST_METADATA:
+        raise ValueError(f"may have {MOST_METADATA} entries at most")
+    return given
+
+
+Metadata = Annotated[dict[str, str], BeforeValidator(_few), Field(max_length=MOST_METADATA)]
 
 
 class ResponseBody(BaseModel):
@@ -165,7 +179,7 @@ class ResponseBody(BaseModel):
     previous_response_id: str | None = Field(default=None, max_length=200)
     conversation: Conversation | str | None = None
     user: str | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Metadata | None = None
     background: Literal[False] | None = None
 
 
@@ -179,8 +193,8 @@ Text = Annotated[str, Field(min_length=1)]
 class EmbeddingBody(BaseModel):
     """`POST /v1/embeddings`: one text or several."""
 
-    input: Annotated[list[Text], BeforeValidator(_as_texts, json_schema_input_type=Text | list[Text])] = Field(
-        min_length=1, max_length=MOST_TEXTS
+    input: Annotated[list[Text], FailFast(), BeforeValidator(_as_texts, json_schema_input_type=Text | list[Text])] = (
+        Field(min_length=1, max_length=MOST_TEXTS)
     )
     model: str | None = Field(default=None, max_length=200)
     encoding_format: Literal["float", "base64"] | None = None

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from handlers.chat import CHAT_BODY_LIMIT
+from handlers.chat import CHAT_BODY_LIMIT, CHAT_VALUES
 from handlers.openai.answers import IDEMPOTENCY_KEY, Answer, Between, streamed, whole
 from handlers.openai.base import OpenAIHandler, failure, status_and_code
 from handlers.openai.bodies import ChatCompletionBody, said
@@ -23,6 +23,7 @@ class ChatCompletionHandler(OpenAIHandler):
     """A message to the agent, in the session of `X-Session-Key` or `user`, else in a new one."""
 
     body_limit = CHAT_BODY_LIMIT
+    most_values = CHAT_VALUES
 
     async def post(self) -> None:
         body = self.read_body(ChatCompletionBody)

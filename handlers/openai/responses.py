@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from handlers.chat import CHAT_BODY_LIMIT
+from handlers.chat import CHAT_BODY_LIMIT, CHAT_VALUES
 from handlers.openai.answers import IDEMPOTENCY_KEY, Answer, Between, answer_of, streamed, whole
 from handlers.openai.base import OpenAIHandler
 from handlers.openai.bodies import InputMessage, ResponseBody, ToolResult, said, tool_result
@@ -25,6 +25,7 @@ class ResponseListHandler(OpenAIHandler):
     """A message to the agent. `previous_response_id` goes on with the conversation of that response."""
 
     body_limit = CHAT_BODY_LIMIT
+    most_values = CHAT_VALUES
 
     async def post(self) -> None:
         body = self.read_body(ResponseBody)

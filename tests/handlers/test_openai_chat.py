@@ -419,6 +419,42 @@ async def test_what_does_not_fit_is_told_in_the_shape_of_the_protocol(
         assert set(error) == {"message", "type", "param", "code"}
 
 
+@pytest.mark.parametrize(
+    ("path", "before", "item", "after"),
+    [
+        ("/v1/chat/completions", b'{"messages":[{"role":"user","content":[', b'{"type":"q"}', b"]}]}"),
+        ("/v1/chat/completions", b'{"messages":[', b'{"role":"user","content":1}', b"]}"),
+        ("/v1/responses", b'{"input":[', b'{"role":"user","content":1}', b"]}"),
+        ("/v1/embeddings", b'{"input":[', b"1", b"]}"),
+    ],
+)
+async def test_of_a_list_the_first_item_that_does_not_fit_is_told(
+    tmp_path: Path, path: str, before: bytes, item: bytes, after: bytes
+) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        json_body = {"Content-Type": "application/json"}
+        answer = await gateway.http.post(path, content=before + b",".join([item] * 20) + after, headers=json_body)
+        message = answer.json()["error"]["message"]
+        assert answer.status_code == 400 and ".0" in message and ".1:" not in message and ".1." not in message
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/responses", "/api/chat"])
+async def test_a_large_body_of_very_many_values_is_refused_and_one_of_a_large_file_is_not(
+    tmp_path: Path, path: str
+) -> None:
+    start = {"/v1/chat/completions": b'{"messages":[{"role":"user","content":"hi"}]', "/v1/responses": b'{"input":"hi"'}
+    body = start.get(path, b'{"text":"hi"')
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gateway.provider.play(script("Hello."))
+        json_body = {"Content-Type": "application/json"}
+        many = await gateway.http.post(
+            path, content=body + b',"x":[' + b",".join([b"{}"] * 1_000_000) + b"]}", headers=json_body
+        )
+        assert many.status_code == 413 and "too many values" in many.text
+        large = await gateway.http.post(path, content=body + b',"x":"' + b"A" * 3_000_000 + b'"}', headers=json_body)
+        assert large.status_code == 200
+
+
 async def test_other_refusals_have_the_shape_too(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
         broken = await gateway.http.post(

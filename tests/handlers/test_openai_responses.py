@@ -158,6 +158,7 @@ async def test_a_provider_that_fails_before_and_in_the_answer(tmp_path: Path) ->
         ({"input": [{"type": "reasoning"}]}, "messages"),
         ({"input": [{"role": "robot", "content": "x"}]}, "input.0.role"),
         ({"input": "hi", "background": True}, "background"),
+        ({"input": "hi", "metadata": {str(number): "x" for number in range(17)}}, "metadata"),
         ({"input": "hi", "conversation": "a", "previous_response_id": "resp_x"}, "previous_response_id"),
     ],
 )
