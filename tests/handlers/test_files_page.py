@@ -250,6 +250,15 @@ async def test_two_who_edit_one_file_do_not_lose_each_others_work(tmp_path: Path
         assert (gateway.home / "a.md").read_text() == "by the agent"
 
 
+async def test_a_file_that_grew_beyond_all_texts_is_another_one_and_not_read_whole(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        with (gateway.home / "log").open("wb") as file:
+            file.truncate(1 << 40)  # takes no room on the disk, and more than there is in memory
+        body = {"path": "log", "content": "x", "expected_hash": "0" * 64}
+        answer = await gateway.http.put("/api/files/write", json=body)
+        assert answer.status_code == 409 and (gateway.home / "log").stat().st_size == 1 << 40
+
+
 async def test_a_text_over_the_limit_is_refused_and_one_of_it_is_not(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         most = "\n" * (5 * 1_048_576)

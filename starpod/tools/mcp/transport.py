@@ -132,6 +132,9 @@ class StdioPipes(ClientTransport):
         with contextlib.suppress(ConnectionError):
             async with receive:
                 async for message in receive:
+                    # uvloop's pipe, once it is closed, raises no ConnectionError.
+                    if process.stdin.is_closing():
+                        return
                     process.stdin.write(
                         message.message.model_dump_json(by_alias=True, exclude_unset=True).encode() + b"\n"
                     )
