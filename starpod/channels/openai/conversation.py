@@ -20,7 +20,10 @@ from starpod.errors import InvalidInput, Upstream
 from starpod.net.guarded import GuardedClient
 
 FETCH_TIMEOUT_S = 20.0
+COLLECT_TIMEOUT_S = 60.0
 MOST_FILES = 50
+MOST_BYTES = 64 * 1024 * 1024
+"""All files of a request together. Those inside of it cannot have more, but URLs can."""
 NO_QUESTION = "The last message must be the person's: role user, with a text or a file"
 
 
@@ -78,39 +81,77 @@ def part(messages: Sequence[Said]) -> Parted:
     return Parted(instructions, earlier, text, links)
 
 
-async def collect(parted: Parted, internet: GuardedClient, max_bytes: int) -> Conversation:
-    """Have every file at hand. Raises InvalidInput for one that cannot be had, and what the guarded client raises."""
+async def collect(
+    parted: Parted, internet: GuardedClient, max_bytes: int, *, timeout_s: float = COLLECT_TIMEOUT_S
+) -> Conversation:
+    """Have every file at hand; `max_bytes` is what one may have.
+
+    Raises InvalidInput for one that cannot be had, Upstream when it takes too long, and what the guarded client raises.
+    """
     count = len(parted.links) + sum(len(said.links) for said in parted.earlier)
     if count > MOST_FILES:
         raise InvalidInput(
             f"A request may have {MOST_FILES} files at most, this one has {count}", {"messages": "leave some out"}
         )
-    earlier = []
-    for said in parted.earlier:
-        files = [await _file(link, internet, max_bytes) for link in said.links]
-        earlier.append(EarlierMessage("user" if said.role == "user" else "assistant", said.text, tuple(files)))
-    files = [await _file(link, internet, max_bytes) for link in parted.links]
-    return Conversation(parted.instructions, tuple(earlier), parted.text, tuple(files))
-
-
-async def _file(link: Link, internet: GuardedClient, max_bytes: int) -> IncomingFile:
-    if link.url[:5].lower() == "data:":
-        mime_type, data = await asyncio.to_thread(from_data_url, link)
-        if not data:
-            raise InvalidInput("A file is empty", {link.field: "holds nothing"})
-        return IncomingFile(_name(link, mime_type), mime_type, data)
+    collector = _Collector(internet, max_bytes)
     try:
-        fetched = await internet.fetch(link.url, timeout_s=FETCH_TIMEOUT_S, max_bytes=max_bytes)
-    except InvalidInput as error:
-        raise InvalidInput(
-            str(error), {link.field: "send a data: URL, or an http(s) one of a public address"}
-        ) from error
-    if fetched.status != 200:
-        raise Upstream(f"{link.field}: the server answered {fetched.status} instead of the file")
-    if fetched.is_cut:
-        raise InvalidInput(f"The file at a URL is larger than {max_bytes} bytes", {link.field: "is too large"})
-    mime_type = fetched.header("content-type").split(";")[0].strip() or "application/octet-stream"
-    return IncomingFile(_name(link, mime_type), mime_type, fetched.body)
+        async with asyncio.timeout(timeout_s):
+            earlier = [
+                EarlierMessage(
+                    "user" if said.role == "user" else "assistant", said.text, await collector.files(said.links)
+                )
+                for said in parted.earlier
+            ]
+            files = await collector.files(parted.links)
+    except TimeoutError as error:
+        raise Upstream(f"The files of the request did not come within {timeout_s:g} seconds") from error
+    return Conversation(parted.instructions, tuple(earlier), parted.text, files)
+
+
+class _Collector:
+    """Gets the files of one request, one after another."""
+
+    def __init__(self, internet: GuardedClient, max_bytes: int) -> None:
+        self._internet = internet
+        self._max_bytes = max_bytes
+        self._left = MOST_BYTES
+
+    async def files(self, links: Sequence[Link]) -> tuple[IncomingFile, ...]:
+        """What is behind the links."""
+        return tuple([await self._file(link) for link in links])
+
+    async def _file(self, link: Link) -> IncomingFile:
+        if link.url[:5].lower() == "data:":
+            mime_type, data = await asyncio.to_thread(from_data_url, link)
+            if not data:
+                raise InvalidInput("A file is empty", {link.field: "holds nothing"})
+        else:
+            mime_type, data = await self._fetched(link)
+        self._left -= len(data)
+        if self._left < 0:
+            raise self._too_much(link)
+        return IncomingFile(_name(link, mime_type), mime_type, data)
+
+    async def _fetched(self, link: Link) -> tuple[str, bytes]:
+        most = min(self._max_bytes, self._left)
+        try:
+            fetched = await self._internet.fetch(link.url, timeout_s=FETCH_TIMEOUT_S, max_bytes=most)
+        except InvalidInput as error:
+            raise InvalidInput(
+                str(error), {link.field: "send a data: URL, or an http(s) one of a public address"}
+            ) from error
+        if fetched.status != 200:
+            raise Upstream(f"{link.field}: the server answered {fetched.status} instead of the file")
+        if fetched.is_cut and most < self._max_bytes:
+            raise self._too_much(link)
+        if fetched.is_cut:
+            raise InvalidInput(f"The file at a URL is larger than {most} bytes", {link.field: "is too large"})
+        return fetched.header("content-type").split(";")[0].strip() or "application/octet-stream", fetched.body
+
+    def _too_much(self, link: Link) -> InvalidInput:
+        return InvalidInput(
+            f"The files of a request may have {MOST_BYTES} bytes together", {link.field: "is too much; send fewer"}
+        )
 
 
 def from_data_url(link: Link) -> tuple[str, bytes]:
