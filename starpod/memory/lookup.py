@@ -19,6 +19,7 @@ from starpod.memory.types import Candidate, Filters, Scope, Slot, Sought, Varian
 
 SCORED_ROWS = 8_000
 """Chunks that one scored expression may match, by the frequencies of its terms."""
+LONGEST_COMPOUND = 40
 PER_LIST = 60
 MOST_CANDIDATES = 150
 _TIME_SHARE = 0.3
@@ -153,6 +154,8 @@ def _akin(connection: store.Connection, word: str, stem: str, *, has_own: bool) 
 
 def _parts(connection: store.Connection, word: str) -> Iterator[tuple[str, int, float]]:
     """The two words that an unknown one is made of: dishwasher, which the texts write apart."""
+    if len(word) > LONGEST_COMPOUND:
+        return  # no word: every cut of it would be looked up
     for cut in range(3, len(word) - 2):
         stems = [STEMS.of(word[:cut]), STEMS.of(word[cut:])]
         known = store.frequencies(connection, stems)
