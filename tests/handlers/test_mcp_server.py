@@ -17,6 +17,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
 
+from starpod.channels.mcp.service import MOST_OF_A_PERSON
 from starpod.memory.versions import Writer
 from tests.gateway import ADMIN_KEY, TIMEOUT_S, Gateway
 from tests.handlers.openai_client import heard
@@ -217,6 +218,19 @@ async def test_a_session_is_unknown_to_everybody_else(tmp_path: Path) -> None:
         assert (theirs.status_code, theirs.json()) == (made_up.status_code, made_up.json())
         assert theirs.status_code == 404
         assert (await gateway.http.post("/mcp", json=LIST, headers=headers)).status_code == 200
+
+
+async def test_of_very_many_sessions_of_a_person_the_one_used_longest_ago_ends(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        _, key = await gateway.user()
+        theirs = await begin(gateway.client(key))
+        used, unused, *later = [await begin(gateway.http) for _ in range(MOST_OF_A_PERSON)]
+        assert (await gateway.http.post("/mcp", json=LIST, headers=used)).status_code == 200
+        newest = await begin(gateway.http)
+        assert (await gateway.http.post("/mcp", json=LIST, headers=unused)).status_code == 404
+        for headers in (used, *later[:2], newest):
+            assert (await gateway.http.post("/mcp", json=LIST, headers=headers)).status_code == 200
+        assert (await gateway.client(key).post("/mcp", json=LIST, headers=theirs)).status_code == 200
 
 
 async def test_nobody_gets_in_without_a_key(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,8 +30,13 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
+logger = logging.getLogger(__name__)
+
 VIEWER = "starpod.viewer"
+SESSION_ID = b"mcp-session-id"
 MOST_SESSIONS = 5000
+MOST_OF_A_PERSON = 100
+"""Many clients never end theirs, and nobody may take the room of all others."""
 IDLE_S = 15 * 60.0
 MISSING = "This gateway cannot serve MCP: install its extra (pip install 'starpod[mcp]') and start it again"
 INSTRUCTIONS = """\
@@ -46,18 +53,47 @@ class McpChannel:
         self._starting = asyncio.Lock()
         self._closing = asyncio.Event()
         self._manager: StreamableHTTPSessionManager | None = None
+        self._opened: dict[str | None, OrderedDict[bytes, None]] = {}
 
     async def answer(self, viewer: Viewer, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request of an ASGI server. Raises Unavailable where the library is not installed."""
         manager = self._manager or await self._start()
         scope["user"] = _principal(viewer)
         scope[VIEWER] = viewer
-        await manager.handle_request(scope, receive, send)
+        opened = self._opened.setdefault(viewer.user_id, OrderedDict())
+        given = dict(scope["headers"]).get(SESSION_ID)
+        if given is not None and given in opened:
+            opened.move_to_end(given)
+
+        async def note(message: Message) -> None:
+            if given is None and message["type"] == "http.response.start":
+                new = dict(message.get("headers", ())).get(SESSION_ID)
+                if new is not None:
+                    opened[new] = None
+            await send(message)
+
+        await manager.handle_request(scope, receive, note)
+        while len(opened) > MOST_OF_A_PERSON:
+            oldest, _ = opened.popitem(last=False)
+            await self._end(manager, scope, oldest)
 
     async def close(self) -> None:
         """End every session."""
         self._closing.set()
         await self._tasks.close()
+
+    async def _end(self, manager: StreamableHTTPSessionManager, scope: Scope, session_id: bytes) -> None:
+        """End a session as its client would; one that has ended by itself is not found."""
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                logger.info("the oldest of too many MCP sessions of a person was ended (%s)", message["status"])
+
+        headers = [(b"host", dict(scope["headers"]).get(b"host", b"")), (SESSION_ID, session_id)]
+        await manager.handle_request({**scope, "method": "DELETE", "headers": headers}, receive, send)
 
     async def _start(self) -> StreamableHTTPSessionManager:
         async with self._starting:
