@@ -225,10 +225,11 @@ def _open(home: Path, path: str) -> BinaryIO:
 
 
 def _hash_of(home: Path, path: str) -> str:
-    """The hash of what is there; "" when nothing is."""
+    """The hash of what is there; "" when nothing is. What is too large for `read_text` has been given none, so it is not read either."""
     try:
         with _opened(home, path) as file:
-            return _digest(file.read())
+            data = file.read(MAX_TEXT_BYTES + 1)
+            return _digest(data) if len(data) <= MAX_TEXT_BYTES else "too large"
     except FileNotFoundError:
         return ""
 
