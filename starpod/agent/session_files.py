@@ -13,6 +13,7 @@ from starpod.sessions import files_store as files
 from starpod.sessions import store as sessions
 from starpod.sessions.types import SessionFile, Viewer
 from starpod.tools import home as homes
+from starpod.tools.browsing import MAX_RAW_BYTES
 from starpod.tools.types import ToolFailure
 
 
@@ -42,17 +43,21 @@ class SessionFiles:
             raise NotFound("There is no such file in this session")
         file, place = found
         home = self._home(place.user_id, is_admin=place.is_admin)
+        most = max(file.size_bytes, MAX_RAW_BYTES)
         try:
-            return file, await asyncio.to_thread(_read, home, place.path)
+            data = await asyncio.to_thread(_read, home, place.path, most + 1)
         except (OSError, ToolFailure) as error:
             raise NotFound(f"'{file.file_name}' is no longer there") from error
+        if len(data) > most:
+            raise NotFound(f"'{file.file_name}' is no longer what it was, and has more than {most} bytes now")
+        return file, data
 
     async def _require(self, viewer: Viewer, session_id: str) -> None:
         if await self._database.read(sessions.find_session, session_id, viewer.owner_ids) is None:
             raise NotFound(f"Session {session_id!r} not found")
 
 
-def _read(home: Path, path: str) -> bytes:
+def _read(home: Path, path: str, most: int) -> bytes:
     # Paths of answers' files are stored whole, those of messages' files within the home; a link may have taken the place of either.
     with os.fdopen(homes.open_file(home, homes.resolve(home, path)), "rb") as opened:
-        return opened.read()
+        return opened.read(most)

@@ -45,7 +45,7 @@ async def test_files_of_both_directions_are_listed_and_given_out(tmp_path: Path)
         assert "sandbox" in page.headers["content-security-policy"]
 
 
-async def test_a_file_that_is_gone_or_replaced_by_a_link_is_not_given_out(tmp_path: Path) -> None:
+async def test_a_file_that_is_gone_grown_or_replaced_by_a_link_is_not_given_out(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
         gateway.provider.play(script("Thanks."))
         frames = await (await gateway.socket()).say("look", attachments=[attached("a.txt", b"mine", "text/plain")])
@@ -58,6 +58,11 @@ async def test_a_file_that_is_gone_or_replaced_by_a_link_is_not_given_out(tmp_pa
         os.symlink(gateway.state.paths.agent_toml, stored)
         assert (await gateway.http.get(f"{place}/{file['id']}")).status_code == 404
         assert (await gateway.http.get(f"{place}/nothing")).status_code == 404
+        stored.unlink()
+        with stored.open("wb") as grown:
+            grown.truncate(1 << 40)  # takes no room on the disk, and more than there is in memory
+        large = await gateway.http.get(f"{place}/{file['id']}")
+        assert large.status_code == 404 and "no longer what it was" in large.json()["error"]
 
 
 async def test_files_are_their_owners(tmp_path: Path) -> None:
