@@ -25,10 +25,11 @@ ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A built file with what was compressed at build time, by the name of the encoding."""
+    """A built file with what was compressed at build time, by the name of the encoding; `digest` tells versions apart."""
 
     data: bytes
     encoded: dict[str, bytes]
+    digest: str
 
 
 def find_asset(folder: str, name: str) -> Asset | None:
@@ -56,7 +57,13 @@ def _read(path: Path, _changed_ns: int) -> Asset:
         beside = path.with_name(path.name + suffix)
         if beside.is_file():
             encoded[encoding] = beside.read_bytes()
-    return Asset(path.read_bytes(), encoded)
+    data = path.read_bytes()
+    return Asset(data, encoded, digest_of(data))
+
+
+def digest_of(data: bytes) -> str:
+    """What tells this content from any other."""
+    return hashlib.sha256(data).hexdigest()[:20]
 
 
 class BuiltFileHandler(BaseHandler):
@@ -71,17 +78,12 @@ class BuiltFileHandler(BaseHandler):
         for encoding, data in asset.encoded.items():
             if encoding in accepted:
                 self.set_header("Content-Encoding", encoding)
-                return await self._send(data, encoding)
-        await self._send(asset.data, "plain")
+                return await self._send(data, f"{asset.digest}-{encoding}")
+        await self._send(asset.data, f"{asset.digest}-plain")
 
-    async def _send(self, data: bytes, encoding: str) -> None:
-        self.set_header("ETag", f'"{_digest(data)}-{encoding}"')
+    async def _send(self, data: bytes, tag: str) -> None:
+        self.set_header("ETag", f'"{tag}"')
         if self.check_etag_header():
             self.set_status(304)
             return await self.finish()
         await self.finish(data)
-
-
-@lru_cache(maxsize=512)
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:20]

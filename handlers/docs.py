@@ -8,7 +8,7 @@ import hashlib
 import re
 from functools import lru_cache
 
-from handlers.assets import Asset, BuiltFileHandler, find_asset
+from handlers.assets import Asset, BuiltFileHandler, digest_of, find_asset
 from handlers.instance_proxy import PREFIX_HEADER
 from handlers.page import PREFIX
 
@@ -43,7 +43,7 @@ class DocsHandler(BuiltFileHandler):
         base = f'<head><base href="{prefix}/docs/{name}">'.encode()
         page = asset.data.replace(b"<head>", base, 1)
         page = SCRIPTS_BASE.sub(f'"base": "{prefix}/docs/"'.encode(), page, count=1)
-        await self.send_asset(Asset(page, {}), name)
+        await self.send_asset(Asset(page, {}, digest_of(page)), name)
 
     async def _send_missing(self) -> None:
         self.set_status(404)
