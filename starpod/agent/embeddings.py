@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from starpod.agent.provider_http import ClientSettings
 
+TEXTS_AT_ONCE = 64
+"""In one request: an answer is read on the event loop, and one of 2,000 vectors would hold it up."""
 ELSEWHERE = frozenset({"anthropic", "bedrock", "vertex", "gemini", "offline", "deepseek"})
 
 
@@ -86,13 +88,18 @@ class Embedders:
         if self._budgets is not None:
             most = sum(len(text) for text in texts) // 4 + len(texts)
             hold = await self._budgets.reserve(user_id, None, self._price(provider, name, most))
+        vectors: list[Sequence[float]] = []
+        tokens = 0
         try:
-            result = await embedder.result(texts, "document", user_id=user_id, dimensions=dimensions)
+            for start in range(0, len(texts), TEXTS_AT_ONCE):
+                some = texts[start : start + TEXTS_AT_ONCE]
+                result = await embedder.result(some, "document", user_id=user_id, dimensions=dimensions)
+                vectors += result.embeddings
+                tokens += result.usage.input_tokens
         finally:
             if self._budgets is not None and hold is not None:
                 self._budgets.release(hold)
-        tokens = result.usage.input_tokens
-        return Embedded(spec, result.embeddings, tokens, self._price(provider, name, tokens))
+        return Embedded(spec, vectors, tokens, self._price(provider, name, tokens))
 
 
 class ProviderEmbedder:

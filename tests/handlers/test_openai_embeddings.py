@@ -33,6 +33,21 @@ async def test_vectors_come_in_order_in_both_encodings_and_are_booked(tmp_path: 
         assert any(row["user_id"] == ann.id for row in costs["by_user"])
 
 
+async def test_many_texts_are_asked_for_in_parts_and_come_in_order(tmp_path: Path) -> None:
+    server = OpenAIServer()
+    texts = [("the cat is at the vet", "a bike")[number % 2] for number in range(150)]
+    async with Gateway(tmp_path, server, settings=ON) as gateway, openai(gateway) as client:
+        answer = await client.embeddings.create(model="starpod", input=texts, encoding_format="float")
+        one, other = [
+            (await client.embeddings.create(model="starpod", input=text, encoding_format="float")).data[0].embedding
+            for text in texts[:2]
+        ]
+    assert one != other and [item.embedding for item in answer.data] == [one, other] * 75
+    assert [item.index for item in answer.data] == list(range(150))
+    assert [len(request) for request in server.embedded.requests[:-2]] == [64, 64, 22]
+    assert answer.usage.prompt_tokens == 150
+
+
 async def test_without_a_model_or_with_another_one(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway, openai(gateway) as client:
         with pytest.raises(library.NotFoundError) as caught:
