@@ -23,11 +23,12 @@ logger = logging.getLogger(__name__)
 
 
 def usage(run: Run, pid: int) -> tuple[int, int]:
-    """How many processes a run has, and the bytes of memory they hold together."""
-    count = rss = 0
+    """How many processes a run has, and the bytes of memory they hold together, as far as these still matter."""
     run.seen = {process for process in run.seen if process.is_running()} | set(_descendants(pid))
+    count, rss = len(run.seen), 0
+    if count > run.limits.processes:
+        return count, rss
     for process in run.seen:
-        count += 1
         with contextlib.suppress(psutil.Error):
             rss += process.memory_info().rss
     return count, rss

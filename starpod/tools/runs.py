@@ -28,6 +28,8 @@ FLOOD_FACTOR = 64
 """A command that writes this many times what is kept of its output is ended."""
 
 Why = Literal["time", "memory", "processes", "output", "stopped"]
+RUNAWAY: tuple[Why, ...] = ("memory", "processes")
+"""Who is ended for these is not asked first: a fork bomb would use the time to grow."""
 
 
 class Output:
@@ -75,11 +77,12 @@ class Output:
 class Run:
     """One command. `ended` is set when it and all its processes are gone."""
 
-    def __init__(self, command: str, owner_id: str, limits: Limits) -> None:
+    def __init__(self, command: str, owner_id: str, limits: Limits, *, sandboxed: bool) -> None:
         self.id = secrets.token_hex(4)
         self.command = command
         self.owner_id = owner_id
         self.limits = limits
+        self.sandboxed = sandboxed
         self.output = Output(limits.output_bytes)
         self.exit_code: int | None = None
         self.cut_by: Why | None = None
@@ -129,7 +132,7 @@ class Runs:
         self, command: str, owner_id: str, home: Path, limits: Limits, *, sandboxed: bool, network: bool
     ) -> Run:
         """Start a command in `home`. OSError when no process can be made."""
-        run = Run(command, owner_id, limits)
+        run = Run(command, owner_id, limits, sandboxed=sandboxed)
         arguments = await asyncio.to_thread(
             command_line, command, home, limits, sandboxed=sandboxed, network=network, hidden=self._hidden
         )
@@ -204,12 +207,17 @@ class Runs:
             helpers.spawn(_survey(run, process.pid), name="survey")
             await asyncio.wait((exited, stopping), return_when=asyncio.FIRST_COMPLETED)
             if not exited.done():
-                await asyncio.to_thread(processes.terminate, process.pid, run)
-                await asyncio.wait((exited,), timeout=GRACE_SECS)
+                if run.cut_by not in RUNAWAY:
+                    await asyncio.to_thread(processes.terminate, process.pid, run)
+                    await asyncio.wait((exited,), timeout=GRACE_SECS)
             else:
                 # A last look at what is in the pipe; a child that holds it open must not keep us.
                 await asyncio.wait((reader,), timeout=DRAIN_SECS)
         finally:
+            if run.sandboxed:
+                # Bubblewrap takes all processes of its namespace along at once, however many and however fast they fork.
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
             # Also when this task is cancelled: a thread cannot be, so the kill is done whole.
             killing = asyncio.get_running_loop().run_in_executor(None, processes.kill, process.pid, run)
             with contextlib.suppress(asyncio.CancelledError):

@@ -182,6 +182,19 @@ async def test_a_command_that_forks_too_much_is_ended_with_all_of_it(home: Path)
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("sandbox", ["off", pytest.param("required", marks=needs_sandbox)])
+async def test_a_command_that_forks_too_much_gets_no_time_to_go_on(home: Path, sandbox: str) -> None:
+    async with terminal(home, shell_processes=30, shell_sandbox=sandbox) as desk:
+        text = await desk.failure(
+            "trap 'echo asked > tidied; exit' TERM; for i in $(seq 120); do sleep 61.6 & done; while :; do sleep 0.05; done"
+        )
+    assert text.endswith("[stopped: it started more than 30 processes]")
+    assert not (home / "tidied").exists()
+    left = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "61.6"]]
+    assert left == []
+
+
+@pytest.mark.gen_test
 async def test_a_command_that_takes_too_much_memory_fails(home: Path) -> None:
     async with terminal(home, shell_memory_mb=64) as desk:
         text = await desk.failure("head -c 200000000 /dev/zero | tail -c 150000000 | wc -c; exit ${PIPESTATUS[1]}")
