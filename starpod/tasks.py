@@ -22,11 +22,13 @@ class TaskSet:
     def __len__(self) -> int:
         return len(self._tasks)
 
-    def spawn(self, coro: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Start `coro` as a task of this set. Its failure is logged; the set goes on."""
+    def spawn(
+        self, coro: Coroutine[Any, Any, T], *, name: str, expected: tuple[type[Exception], ...] = ()
+    ) -> asyncio.Task[T]:
+        """Start `coro` as a task of this set. Its failure is logged, save `expected` ones, which are for who awaits it; the set goes on."""
         task = asyncio.get_running_loop().create_task(coro, name=f"{self._name}.{name}")
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(lambda ended: self._ended(ended, expected))
         return task
 
     async def close(self, *, timeout_s: float = 5.0) -> None:
@@ -39,7 +41,7 @@ class TaskSet:
             for task in late:
                 logger.warning("task %s did not end within %s s of being cancelled", task.get_name(), timeout_s)
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _ended(self, task: asyncio.Task[Any], expected: tuple[type[Exception], ...]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, expected):
             logger.error("task %s failed", task.get_name(), exc_info=error)

@@ -16,7 +16,7 @@ from starpod.clock import Clock, format_time
 from starpod.config.files import write_atomically
 from starpod.config.schema import Config
 from starpod.db.database import Database
-from starpod.errors import Conflict, InvalidInput, NotFound, Unavailable
+from starpod.errors import Conflict, InvalidInput, NotFound, StarpodError, Unavailable
 from starpod.memory import scan, versions_store
 from starpod.memory.places import (
     AGENT_FILES,
@@ -162,7 +162,7 @@ class MemoryFiles:
         require_writable(place, is_admin=writer.is_admin)
         work = self._change_locked(writer, place, data, append, expected_hash, heading)
         # A turn that is stopped meanwhile must not leave a file without its history.
-        task = self._tasks.spawn(work, name="write")
+        task = self._tasks.spawn(work, name="write", expected=(StarpodError,))
         self._writes.add(task)
         task.add_done_callback(self._writes.discard)
         return await asyncio.shield(task)

@@ -267,3 +267,16 @@ async def test_the_history_names_the_message_that_led_to_a_write(tmp_path: Path)
         assert (version["session_id"], version["turn_id"]) == (answer["session_id"], answer["turn_id"])
         messages = (await gateway.http.get(f"/api/sessions/{answer['session_id']}/messages")).json()
         assert version["message_id"] == next(each["id"] for each in messages if each["role"] == "user")
+
+
+@pytest.mark.gen_test
+async def test_a_refused_write_is_told_to_the_writer_and_is_no_error_in_the_log(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Gateway(tmp_path) as gateway:
+        _, key = await gateway.user()
+        answer = await put(gateway.client(key), "USER.md", "x" * 5000)
+        assert answer.status_code == 422 and "it may have 4000" in answer.json()["error"]
+        stale = await put(gateway.client(key), "USER.md", "x", expected_hash="0" * 32)
+        assert stale.status_code == 409
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []
