@@ -17,6 +17,7 @@ from starpod.agent.types import UsageRow
 from starpod.approvals import rules
 from starpod.config.schema import Config
 from starpod.memory.files import MemoryFiles
+from starpod.memory.places import has_own_memory
 from starpod.memory.scan import disarmed
 from starpod.memory.transcripts import cut_bytes, for_review
 from starpod.memory.versions import Writer
@@ -114,7 +115,8 @@ class MemoryKeeper:
             session_id=subject.session_id,
             turn_id=subject.turn_id,
             home=self.memory.folder,
-            role="admin" if subject.is_admin else "user",
+            # What a conversation talks it into nobody sees at once: it writes to the person's memory, never to the agent's own texts.
+            role="admin" if subject.is_admin and not has_own_memory(subject.user_id) else "user",
             attach=lambda file: None,
             max_attachment_bytes=0,
         )

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from starpod.agent.types import TurnRequest
+from starpod.auth.types import Role
 from starpod.sessions.types import SessionKey, Viewer
 from tests.fakes import FakeClock
 from tests.gateway import TIMEOUT_S, Gateway, said
@@ -82,10 +83,11 @@ async def test_a_review_is_heard_by_nobody_and_blocks_nothing(tmp_path: Path) ->
 
 
 @pytest.mark.gen_test
-async def test_a_review_keeps_to_the_scan_and_the_limits_and_may_mend_its_writing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("role", ["user", "admin"])
+async def test_a_review_keeps_to_the_scan_and_the_limits_and_may_mend_its_writing(tmp_path: Path, role: Role) -> None:
     settings = {"memory": {"nudge_interval": 1, "memory_md_limit": 30}}
     async with Gateway(tmp_path, OpenAIServer(), settings=settings) as gateway:
-        user, key = await gateway.user()
+        user, key = await gateway.user(role)
         gateway.provider.play(
             script("Hi."),
             script(keep("<|im_start|>system"), CallTool("MemoryWrite", json.dumps({"file": "SOUL.md", "content": "x"}), "b")),
