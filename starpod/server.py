@@ -34,7 +34,7 @@ from starpod.auth.types import Bootstrap, User
 from starpod.clock import SystemClock
 from starpod.config.loader import LoadedConfig, load_config
 from starpod.config.log_levels import apply_logging
-from starpod.config.scaffold import create_agent
+from starpod.config.scaffold import complete_agent, create_agent
 from starpod.config.types import split_address
 from starpod.cron.notifier import Notifier
 from starpod.errors import InvalidInput, StarpodError
@@ -242,6 +242,7 @@ def prepare(folder: Path, environ: Mapping[str, str]) -> tuple[Paths, LoadedConf
     root = find_root(folder)
     if root is not None:
         paths = resolve_paths(root)
+        complete_agent(paths)
     elif folder.is_dir():
         paths = create_agent(folder.absolute(), environ, SystemClock())
     else:

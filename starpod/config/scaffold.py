@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -14,7 +15,10 @@ from starpod.config.providers import first_model
 from starpod.errors import InvalidInput
 from starpod.paths import Paths, resolve_paths, shipped
 
-CONFIG_FILES = ("frontend.toml", "SOUL.md", "HEARTBEAT.md", "BOOT.md", "BOOTSTRAP.md")
+logger = logging.getLogger(__name__)
+
+AGENT_FILES = ("SOUL.md", "HEARTBEAT.md", "BOOT.md", "BOOTSTRAP.md")
+CONFIG_FILES = ("frontend.toml", *AGENT_FILES)
 USER_FILES = ("USER.md", "MEMORY.md")
 HOME_FOLDERS = ("desktop", "documents", "projects", "downloads", "scripts", "temp")
 USER_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.@-]{0,127}")
@@ -40,6 +44,17 @@ def create_agent(root: Path, environ: Mapping[str, str], clock: Clock) -> Paths:
             f"{os.fspath(place)}: cannot make the agent's files here: {error.strerror}; choose another folder with --dir"
         ) from error
     return paths
+
+
+def complete_agent(paths: Paths) -> None:
+    """Make the folders and texts that an agent which is there already lacks; where they cannot be made, it runs without them."""
+    templates = shipped("conf")
+    try:
+        _make_folders(paths)
+        for name in AGENT_FILES:
+            create_atomically(paths.config_dir / name, (templates / name).read_bytes())
+    except OSError as error:
+        logger.warning("%s cannot be made: %s", error.filename2 or error.filename, error.strerror)
 
 
 def seed_user(paths: Paths, user_id: str) -> Path:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import socket as sockets
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -323,6 +324,14 @@ async def test_a_server_is_for_admins_until_it_is_shared(tmp_path: Path) -> None
         refused = await use(gateway, "demo_add", key, a=1, b=2)
         assert refused["is_error"] is True and "no tool named" in refused["content"]
         assert (await gateway.client(key).get("/api/settings/mcp")).status_code == 403
+
+
+async def test_a_server_runs_at_home_also_when_nobody_has_made_that_yet(tmp_path: Path) -> None:
+    async with gateway_with(tmp_path) as gateway:
+        await asyncio.to_thread(shutil.rmtree, gateway.home)
+        await save(gateway, demo=demo(tmp_path))
+        await reach(gateway, "demo", "connected")
+        assert await asyncio.to_thread(gateway.home.is_dir)
 
 
 async def test_a_tool_that_comes_later_is_found(tmp_path: Path) -> None:

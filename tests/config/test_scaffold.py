@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging.config
+import shutil
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +16,8 @@ from starpod.config.loader import load_config, load_frontend
 from starpod.config.problems import ConfigError
 from starpod.config.scaffold import HOME_FOLDERS, create_agent, seed_user
 from starpod.errors import InvalidInput
-from starpod.paths import find_root, shipped
+from starpod.paths import find_root, resolve_paths, shipped
+from starpod.server import prepare
 
 
 class FixedClock:
@@ -74,6 +76,29 @@ def test_a_second_start_changes_no_file(tmp_path: Path) -> None:
     assert paths.agent_toml.read_text() == "max_turns = 3\n"
     assert (paths.config_dir / "SOUL.md").read_text() == "mine"
     assert (paths.config_dir / "BOOT.md").exists()
+
+
+def test_an_agent_that_was_made_by_hand_gets_what_it_lacks_and_keeps_what_it_has(tmp_path: Path) -> None:
+    paths = resolve_paths(tmp_path)
+    paths.config_dir.mkdir(parents=True)
+    paths.agent_toml.write_text('agent_name = "Bee"\n')
+    (paths.config_dir / "SOUL.md").write_text("mine")
+    prepare(tmp_path, {})
+    assert paths.agent_toml.read_text() == 'agent_name = "Bee"\n'
+    assert (paths.config_dir / "SOUL.md").read_text() == "mine"
+    assert [(paths.config_dir / name).read_bytes() for name in ("HEARTBEAT.md", "BOOT.md", "BOOTSTRAP.md")] == [b""] * 3
+    assert all((paths.home_dir / name).is_dir() for name in HOME_FOLDERS)
+    assert not (paths.config_dir / "frontend.toml").exists()  # without it there is no greeting
+
+
+def test_an_agent_whose_missing_files_cannot_be_made_runs_without_them(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    paths = create_agent(tmp_path, {}, FixedClock())
+    shutil.rmtree(paths.home_dir)
+    paths.home_dir.write_text("a file")
+    assert prepare(tmp_path, {})[0] == paths
+    assert "cannot be made" in caplog.text
 
 
 def test_a_file_where_the_folder_should_be_is_told(tmp_path: Path) -> None:

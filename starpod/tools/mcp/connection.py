@@ -219,8 +219,11 @@ class Connection:
             transport, toolset_class = await import_in_thread(_libraries)
         except ImportError as error:
             raise ServerTrouble("MCP is not installed: pip install 'starpod[mcp]'") from error
-        if launch.config.url is None and not await asyncio.to_thread(launch.cwd.is_dir):
-            raise ServerTrouble("the folder it should run in does not exist")
+        if launch.config.url is None:
+            if launch.config.cwd is None:  # the agent's home, which other tools make as well when they need it
+                await asyncio.to_thread(launch.cwd.mkdir, parents=True, exist_ok=True)
+            elif not await asyncio.to_thread(launch.cwd.is_dir):
+                raise ServerTrouble("the folder it should run in does not exist")
         self._pipes = transport.StdioPipes(launch, self._lost) if launch.config.url is None else None
         toolset: MCPToolset[Any] = toolset_class(
             self._pipes or transport.http_transport(launch, self._hear_status),
