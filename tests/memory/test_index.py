@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -294,4 +295,55 @@ async def test_a_file_that_vanishes_before_it_is_read(tmp_path: Path) -> None:
         memory.index.note_changed(path)
         path.unlink()
         await memory.index.refresh([path, path.with_name("never.md")])
+        assert await memory.sources("quokka") == []
+
+
+class Vanishing:
+    """Removes a file at the very moment at which the gateway opens it: after it was found and looked at, before it is read."""
+
+    def __init__(self) -> None:
+        self.path: Path | None = None
+        self.count = 0
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
+        # Hooks stay for the life of the process: without a path this one does nothing.
+        if self.path is not None and event == "open" and str(arguments[0]) == str(self.path):
+            path, self.path = self.path, None
+            path.unlink()
+            self.count += 1
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_file_that_vanishes_while_it_is_being_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    vanishing = Vanishing()
+    async with opened(tmp_path) as memory:
+        for is_named in (True, False):
+            path = memory.put("memory/brief.md", "the quokka smiles")
+            stays = memory.put("memory/stays.md", "the wombat digs")
+            vanishing.path = path
+            await memory.index.refresh([path, stays] if is_named else None)
+            assert await memory.sources("quokka") == []
+            assert await memory.sources("wombat") == ["memory/stays.md"]
+        # One that could be found already is forgotten, and a rebuild goes through without it.
+        path = memory.put("memory/brief.md", "the quokka smiles")
+        await memory.index.refresh()
+        assert await memory.sources("quokka") == ["memory/brief.md"]
+        vanishing.path = path
+        await memory.index.reindex()
+        assert await memory.sources("quokka") == []
+        assert await memory.sources("wombat") == ["memory/stays.md"]
+    assert vanishing.count == 3
+    assert "cannot be read" not in caplog.text  # it is gone, and nobody has to do anything
+
+
+@pytest.mark.gen_test(timeout=30)
+async def test_a_file_that_is_emptied_and_removed_while_it_is_being_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as memory:
+        path = memory.put("memory/long.md", "the quokka smiles\n" * 50_000)
+        reading = asyncio.ensure_future(memory.index.refresh([path]))
+        await asyncio.to_thread(os.truncate, path, 100)
+        await asyncio.to_thread(path.unlink)
+        await reading
+        await memory.index.refresh([path])
         assert await memory.sources("quokka") == []
