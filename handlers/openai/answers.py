@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,8 +94,9 @@ async def whole(handler: OpenAIHandler, submitted: Submitted) -> Answer:
     if turn is None:
         answer = await _again(handler, submitted)
     else:
-        _stop_when_gone(handler, turn)
-        turn.follow(lambda published: None)
+        # Who waits for the answer follows the turn; when the client goes away, the answer will be unread.
+        unfollow = turn.follow(lambda published: None)
+        _stop_when_gone(handler, turn, otherwise=unfollow)
         await turn.ended.wait()
         answer = answer_of(submitted, turn.events, is_over_budget=turn.is_over_budget)
     if answer.failure is not None:
@@ -150,7 +151,9 @@ async def _first_sign(turn: Turn) -> None:
         unfollow()
 
 
-def _stop_when_gone(handler: OpenAIHandler, turn: Turn) -> None:
+def _stop_when_gone(handler: OpenAIHandler, turn: Turn, otherwise: Callable[[], object] = lambda: None) -> None:
     """A client of this protocol that hangs up wants no more of the answer, unless it has named the request to ask for it again."""
-    if IDEMPOTENCY_KEY not in handler.request.headers:
+    if IDEMPOTENCY_KEY in handler.request.headers:
+        handler.when_gone(otherwise)
+    else:
         handler.when_gone(lambda: handler.state.agent.turns.stop(turn.session_id, turn.id))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from starpod.agent.store import Begun
 from starpod.agent.types import Follower, Published, StreamEnded, TurnEvent, TurnRequest, TurnState, UsageRow
@@ -49,7 +49,8 @@ class Turn:
     ) -> None:
         self.id = turn_id
         self.session_id = session_id
-        self.request = request
+        # Its files are in the home and in `user_json`: a third copy of them would stay until the turn is forgotten.
+        self.request = replace(request, files=(), earlier=())
         self.config = config
         self.user_json = user_json
         self.begun = begun

@@ -343,6 +343,9 @@ class Turns:
         turn.is_accepting = False
         self._live.pop(turn.id, None)
         turn.ended_at = self._clock.monotonic()
+        # From here on it is only heard again; the message for the model, which has images in it, is stored.
+        turn.user_json, turn.begun = "", None
+        turn.follow_ups.clear()
         self._finished[turn.id] = turn
         self.sweep(turn.config)
         turn.ended.set()

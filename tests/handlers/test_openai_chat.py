@@ -378,6 +378,28 @@ async def test_a_request_with_an_idempotency_key_goes_on_and_can_be_asked_for_ag
         assert len(gateway.provider.requests) == 1
 
 
+async def test_an_answer_that_its_client_did_not_wait_for_is_unread(tmp_path: Path) -> None:
+    gate = Gate()
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, openai(gateway) as client:
+        gateway.provider.play(script("So far.", Wait(gate), " Done."))
+        again: dict[str, Any] = {"extra_headers": {"Idempotency-Key": "once"}}
+        asking = asyncio.ensure_future(client.chat.completions.create(model="starpod", messages=HELLO, **again))
+        assert await asyncio.to_thread(gateway.provider.wait_for_requests, 1)
+        [turn_id] = gateway.state.agent.turns.running_ids()
+        turn = gateway.state.agent.turns.find(turn_id)
+        asking.cancel()
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                if turn is not None and not turn.has_followers:
+                    break
+                await asyncio.sleep(0.02)
+        gate.open()
+        async with asyncio.timeout(TIMEOUT_S):
+            await turn.ended.wait()
+        [session] = await sessions_of(gateway)
+        assert session["is_read"] is False
+
+
 async def test_parameters_that_an_agent_has_no_use_for_are_let_through(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway, openai(gateway) as client:
         gateway.provider.play(script("Hello."))
@@ -453,6 +475,17 @@ async def test_a_large_body_of_very_many_values_is_refused_and_one_of_a_large_fi
         assert many.status_code == 413 and "too many values" in many.text
         large = await gateway.http.post(path, content=body + b',"x":"' + b"A" * 3_000_000 + b'"}', headers=json_body)
         assert large.status_code == 200
+
+
+async def test_a_turn_that_has_ended_holds_no_files_of_its_request(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, openai(gateway) as client:
+        gateway.provider.play(script("A dot."), script("Two."))
+        image = {"type": "image_url", "image_url": {"url": PIXEL}}
+        for messages in ([user(image)], [user(image), {"role": "assistant", "content": "?"}, user("see?")]):
+            answer = await client.chat.completions.create(model="starpod", messages=messages)  # type: ignore[arg-type]
+            turn = gateway.state.agent.turns.find(answer.model_extra["starpod"]["turn_id"])  # type: ignore[index]
+            assert turn is not None and turn.events
+            assert (turn.request.files, turn.request.earlier, turn.user_json, turn.begun) == ((), (), "", None)
 
 
 async def test_other_refusals_have_the_shape_too(tmp_path: Path) -> None:
