@@ -29,7 +29,7 @@ export const SHORTCUTS: Shortcut[] = [
 ];
 
 /** Those that belong to one place and are handled there. */
-export const LOCAL: [Key, string][] = [["keys.send", "enter"], ["keys.break", "shift+enter"], ["keys.edit_last", "arrowup"], ["keys.slash", "/"]];
+export const LOCAL: [Key, string][] = [["keys.send", "enter"], ["keys.break", "shift+enter"], ["keys.edit_last", "arrowup"], ["keys.slash", "/"], ["keys.next_row", "j"], ["keys.previous_row", "k"]];
 
 const NAMES: Record<string, string> = { mod: isMac ? "⌘" : "Ctrl", shift: isMac ? "⇧" : "Shift", escape: "Esc", enter: "Enter", arrowup: "↑" };
 export const shown = (keys: string): string => keys.split("+").map((part) => NAMES[part] ?? part.toUpperCase()).join(isMac ? "" : "+");
@@ -44,10 +44,25 @@ function pressed(event: KeyboardEvent): string {
   return (key === "/" ? parts.filter((part) => part !== "shift") : parts).concat(key).join("+");
 }
 
+/** J and K go from row to row where the focus is in a list. */
+function moveInList(event: KeyboardEvent): void {
+  const at = document.activeElement;
+  const list = at?.closest(".sessions, .list, .nav, .settings-list");
+  if (!list || at!.matches("input, textarea, select")) return;
+  const rows = [...list.querySelectorAll(list.querySelector("li") ? "li" : "a")];
+  const targets = rows.map((row) => (row.matches("a") ? row : row.querySelector("a, button")) as HTMLElement | null);
+  const here = rows.findIndex((row) => row.contains(at));
+  const next = targets[here + (event.key === "j" ? 1 : -1)];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+}
+
 export function installShortcuts(): () => void {
   const onKey = (event: KeyboardEvent) => {
     if (event.altKey || event.isComposing || event.defaultPrevented) return;
     const keys = pressed(event);
+    if (keys === "j" || keys === "k") return moveInList(event);
     const found = SHORTCUTS.find((each) => each.keys === keys);
     if (!found) return;
     // Esc closes what is open before it stops anything.
