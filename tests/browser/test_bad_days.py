@@ -158,6 +158,7 @@ async def test_a_thousand_sessions(tmp_path: Path) -> None:
         await expect(rows.last).to_contain_text("Conversation 999")
         assert len(set(await rows.locator("a").evaluate_all("all => all.map(a => a.href)"))) == 1000
         await page.keyboard.press("Control+k")
+        await expect(page.locator(".palette input")).to_be_focused()
         await page.keyboard.type("number998")
         await expect(page.locator(".palette mark")).to_have_text("number998")
         await page.keyboard.press("Enter")
@@ -201,7 +202,10 @@ async def test_emoji_right_to_left_and_unbroken_strings(tmp_path: Path) -> None:
         assert await page.locator(".bubble").text_content() == STRANGE
         rows = (await gateway.http.get(f"/api/sessions/{await one_session(gateway)}/messages")).json()
         assert [row["content"] for row in rows] == [STRANGE, answer]
-        assert await page.locator(".md p").nth(1).evaluate("e => getComputedStyle(e).direction") == "rtl"
+        free = """e => { const range = document.createRange(); range.selectNodeContents(e); const text = range.getBoundingClientRect();
+            const all = e.getBoundingClientRect(); return [text.left - all.left, all.right - text.right]; }"""
+        left, right = await page.locator(".md p").nth(1).evaluate(free)
+        assert right < 2 < left, "Hebrew begins at the right"
         assert await page.evaluate("document.documentElement.scrollWidth") <= 390
         wide = await page.evaluate(
             """[...document.querySelectorAll('.log *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1

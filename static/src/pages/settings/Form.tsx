@@ -1,6 +1,6 @@
 /** A settings page drawn from the schema. What is typed stays until it is saved or thrown away on purpose. */
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "../../api/client";
 import { leaveGuard } from "../../app/router";
 import { t } from "../../i18n";
@@ -25,7 +25,8 @@ const askToLeave = () => confirm({ title: t("settings.unsaved"), text: t("settin
 
 /** Asks before the page is left while something is not saved, in this form or another of the page. */
 export function useLeaveGuard(isDirty: boolean): void {
-  useEffect(() => {
+  // Before the next paint: whoever types and leaves at once is asked, too.
+  useLayoutEffect(() => {
     if (!isDirty) return;
     const own = Symbol();
     unsaved.add(own);
