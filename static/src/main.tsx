@@ -3,6 +3,7 @@ import { render } from "preact";
 import { App } from "./app/App";
 import { isSignedIn, useLinkCode } from "./app/auth";
 import { boot } from "./app/boot";
+import { preparePalette } from "./app/overlays";
 import { preferred, setLocale } from "./i18n";
 import { connect } from "./socket/socket";
 import "./styles/index.css";
@@ -15,6 +16,8 @@ async function start(): Promise<void> {
   if (isSignedIn.value) connect();
 }
 void start();
+
+addEventListener("load", () => setTimeout(preparePalette, 1000));
 
 // The offline shell, once the page has settled.
 if ("serviceWorker" in navigator && isSecureContext) {

@@ -14,14 +14,15 @@ const sources: Record<Overlay, () => Promise<{ default: ComponentType }>> = {
 };
 const parts = signal<Partial<Record<Overlay, ComponentType>>>({});
 
+const fetched = (which: Overlay): Promise<void> => sources[which]().then((module) => void (parts.value = { ...parts.value, [which]: module.default }));
+
 export function open(which: Overlay): void {
   overlay.value = which;
-  if (!parts.value[which])
-    sources[which]().then(
-      (module) => (parts.value = { ...parts.value, [which]: module.default }),
-      () => closeOverlay(),
-    );
+  if (!parts.value[which]) fetched(which).catch(closeOverlay);
 }
+
+/** What people type right after the keys that open it must not land elsewhere: it is there before. */
+export const preparePalette = (): void => void fetched("palette").catch(() => null);
 
 export function Overlays() {
   const Shown = overlay.value && parts.value[overlay.value];
