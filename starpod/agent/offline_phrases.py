@@ -14,6 +14,7 @@ from starpod.agent.offline_reminders import parse_reminder
 
 NOTES = "notes.md"
 MAX_SHOWN_CHARS = 6_000
+MAX_MEMORIES = 5
 MAX_MESSAGE_CHARS = 20_000
 """Matching runs on the event loop; this many take some 15 ms at worst."""
 
@@ -28,11 +29,12 @@ real model. You can say, for example:
 
 CONNECT = """To talk to a real language model:
 
-1. Put the provider's key into the environment of the gateway, for example `ANTHROPIC_API_KEY` (or `OPENAI_API_KEY`, \
-`GEMINI_API_KEY`, `GROQ_API_KEY`, `DEEPSEEK_API_KEY`, `OPENROUTER_API_KEY`). A local Ollama needs no key.
-2. Name the model as `provider/model` in `.starpod/config/agent.toml`, first in the list:
+1. An admin adds the provider's key under *Settings, Models*, or in a terminal with `starpod vault set ANTHROPIC_API_KEY` (or \
+`OPENAI_API_KEY`, `GEMINI_API_KEY`, `GROQ_API_KEY`, `DEEPSEEK_API_KEY`, `OPENROUTER_API_KEY`). A local Ollama needs no key.
+2. Name the model as `provider/model` there, or in `.starpod/config/agent.toml`, first in the list:
    `models = ["anthropic/claude-haiku-4-5"]`
-3. Restart the gateway, so that it sees the new variable. A change of the list alone is picked up while it runs.
+
+Both take effect at once, without a restart.
 
 Please do not send me the key in this chat: messages are stored."""
 
@@ -95,7 +97,7 @@ def reply(message: str, situation: Situation) -> Say | Call:
         if match := pattern.fullmatch(plain):
             return _possible(answer(match, situation), situation)
     if not has_files and "MemorySearch" in situation.tools and _QUESTION.match(text):
-        return Call("MemorySearch", {"query": text[:500]}, lambda result: _answer_from_memory(result, text))
+        return Call("MemorySearch", _searched(text[:500]), lambda result: _answer_from_memory(result, text))
     return Say(f"{_FILES_ONLY} {UNKNOWN}" if has_files else UNKNOWN, understood=False)
 
 
@@ -142,7 +144,7 @@ def _remember(match: re.Match[str], situation: Situation) -> Say | Call:
 def _recall(match: re.Match[str], situation: Situation) -> Say | Call:
     subject = _name(match["what"])
     if "MemorySearch" in situation.tools:
-        return Call("MemorySearch", {"query": subject}, lambda result: _render_memories(result, subject))
+        return Call("MemorySearch", _searched(subject), lambda result: _render_memories(result, subject))
     words = [word for word in re.findall(r"\w+", subject) if len(word) > 2] or re.findall(r"\w+", subject)
     if not words:
         return Say("What shall I look for? Name a word, for example: what do you remember about Friday?")
@@ -193,13 +195,23 @@ _QUESTION = re.compile(
 )
 
 
+def _searched(subject: str) -> dict[str, Any]:
+    """More passages than are shown: the assistant's own earlier answers are among them, and are left out."""
+    return {"query": subject, "limit": 50}
+
+
+def _told(found: str) -> list[dict[str, Any]]:
+    """What people said or wrote down. An answer that repeated it is no source, else answers would quote each other, ever longer."""
+    return [item for item in json.loads(found) if item.get("said_by") != "assistant"]
+
+
 def _answer_from_memory(result: Result, question: str) -> str:
     """What the memory holds on a question that no pattern knows. The question itself, found in a conversation, is no answer."""
     try:
-        items = json.loads(result.text)
+        items = _told(result.text)
         asked = " ".join(question.split()).casefold()
         kept = [item for item in items if " ".join(str(item["text"]).split()).casefold() != asked][:3]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, AttributeError):
         return UNKNOWN
     if result.failed or not kept:
         return UNKNOWN
@@ -213,7 +225,7 @@ def _render_memories(result: Result, subject: str) -> str:
     try:
         found = [
             (str(item["text"]).strip(), str(item.get("citation") or item.get("source") or ""))
-            for item in json.loads(result.text)
+            for item in _told(result.text)[:MAX_MEMORIES]
         ]
     except (ValueError, TypeError, KeyError, AttributeError):
         return _shortened(result.text)

@@ -34,3 +34,16 @@ async def test_a_plain_question_is_answered_with_what_was_told_before(tmp_path: 
         assert "Otto Krause" in await ask(gateway.http, "what's the name of the boiler man")
         unknown = await ask(gateway.http, "Where did the submarine sink?")
         assert "do not understand" in unknown
+
+
+async def test_the_same_question_gets_the_same_answer_however_often_it_is_asked(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        await ask(gateway.http, "Remember that the plumber comes on Friday")
+        await gateway.state.memory_index.refresh()
+        for question in ("When does the plumber come?", "What do you remember about the plumber?"):
+            for _ in range(6):
+                said = await ask(gateway.http, question)
+                await gateway.state.memory_index.refresh_messages()
+                assert "MEMORY.md" in said and "comes on Friday" in said
+                assert said.count("This is what I remember") == 1, said
+                assert "I am not a language model" not in said.split("\n\n")[1]
