@@ -92,6 +92,23 @@ describe("a text that grows", () => {
     expect(outline(place)).toBe(whole(TEXT));
   });
 
+  test("touches only what differs: elements stay, code that was coloured stays so", () => {
+    const place = document.createElement("div");
+    const stream = new MarkdownStream(place);
+    stream.update("```js\nlet x;\n```\n\nSome *text*", false);
+    const [block, paragraph, emphasis] = [".code", "p", "em"].map((each) => place.querySelector(each));
+    const coloured = document.createElement("span");
+    coloured.textContent = "let x;";
+    place.querySelector("code")!.replaceChildren(coloured);
+    stream.update("```js\nlet x;\n```\n\nSome *text* and more `of it`", false);
+    expect(place.querySelector("p")).toBe(paragraph);
+    expect(place.querySelector("em")).toBe(emphasis);
+    expect(paragraph!.textContent).toBe("Some text and more of it");
+    stream.update("```js\nlet x;\n```\n\nSome *text* and more `of it`.", true);
+    expect(place.querySelector(".code")).toBe(block);
+    expect(place.contains(coloured)).toBe(true);
+  });
+
   test("shows at every moment no less than what has come", () => {
     const place = document.createElement("div");
     const stream = new MarkdownStream(place);

@@ -118,7 +118,7 @@ function Row({ session }: { session: Session }) {
         <span class="cut" dir="auto">{title}</span>
         {isRunning ? <span class="spinner" role="img" aria-label={t("session.running")} /> : isUnread ? <span class="dot" role="img" aria-label={t("session.unread")} /> : <time dateTime={session.last_message_at}>{briefly(session.last_message_at)}</time>}
       </a>
-      <MenuButton label={t("session.more", { title })} items={sessionItems(session)}><Icon of={Ellipsis} size={16} /></MenuButton>
+      <MenuButton label={t("session.more", { title })} items={() => sessionItems(session)}><Icon of={Ellipsis} size={16} /></MenuButton>
     </li>
   );
 }
@@ -127,8 +127,9 @@ function SessionList() {
   const end = useRef<HTMLDivElement>(null);
   useEffect(() => {
     let isBusy = false;
-    const watcher = new IntersectionObserver(([entry]) => {
-      if (!entry!.isIntersecting || isBusy || !hasMore.value) return;
+    const watcher = new IntersectionObserver((entries) => {
+      // The last one is how it stands: a busy browser reports several changes at once.
+      if (!entries.at(-1)!.isIntersecting || isBusy || !hasMore.value) return;
       isBusy = true;
       void loadMore().catch(() => null).finally(() => {
         isBusy = false;
@@ -183,7 +184,7 @@ export function Sidebar() {
       <div class="side-foot">
         <MenuButton
           label={t("side.account", { name })} class="person" align="start" up
-          items={[
+          items={() => [
             { label: t("nav.settings"), run: () => void go("settings") },
             { label: t("archived.title"), run: () => open("archived") },
             { label: t("keys.title"), run: () => open("shortcuts"), hint: hintOf("shortcuts") },

@@ -1,5 +1,5 @@
 /** The chat: one conversation and the box to go on with it. */
-import { signal } from "@preact/signals";
+import { signal, useComputed, useSignal } from "@preact/signals";
 import { For } from "@preact/signals/utils";
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isAdmin } from "../app/auth";
@@ -22,6 +22,9 @@ import { TurnView } from "./TurnView";
 /** The model chosen for the next messages; null is the gateway's own choice. */
 const chosenModel = signal<string | null>(null);
 const places = new WeakMap<Conversation, number>();
+/** So many turns fill a screen; the others of the page are drawn once it shows. */
+const FIRST_TURNS = 10;
+const REST_MS = 100;
 
 export function ChatPage({ id }: { id: string | null }) {
   const talk = conversation(id);
@@ -36,11 +39,11 @@ function Head({ talk }: { talk: Conversation }) {
     <TopBar>
       {talk.turns.value.length || talk.id ? <h1 class="cut" dir="auto">{session ? titleOf(session) : t("nav.new")}</h1> : <span class="grow" />}
       {models.value.length > 0 && (
-        <MenuButton label={t("chat.model", { model: brief })} class="pill" items={models.value.map((each) => ({ label: each, isChecked: each === model, run: () => (chosenModel.value = each) }))}>
+        <MenuButton label={t("chat.model", { model: brief })} class="pill" items={() => models.value.map((each) => ({ label: each, isChecked: each === model, run: () => (chosenModel.value = each) }))}>
           <span class="cut">{brief}</span><Icon of={ChevronDown} size={15} />
         </MenuButton>
       )}
-      {session && <MenuButton label={t("chat.more")} items={sessionItems(session)}><Icon of={Ellipsis} /></MenuButton>}
+      {session && <MenuButton label={t("chat.more")} items={() => sessionItems(session)}><Icon of={Ellipsis} /></MenuButton>}
     </TopBar>
   );
 }
@@ -73,6 +76,9 @@ function Log({ talk, onFollow }: { talk: Conversation; onFollow: (follow: Follow
   const log = useRef<HTMLDivElement>(null);
   const column = useRef<HTMLDivElement>(null);
   const top = useRef<HTMLDivElement>(null);
+  // Who comes back to a place in the middle needs all of it at once.
+  const shown = useSignal(places.has(talk) ? Infinity : FIRST_TURNS);
+  const turns = useComputed(() => (shown.value < talk.turns.value.length ? talk.turns.value.slice(-shown.value) : talk.turns.value));
   useLayoutEffect(() => {
     const follow = new Follow(log.current!, column.current!);
     const place = places.get(talk);
@@ -91,11 +97,10 @@ function Log({ talk, onFollow }: { talk: Conversation; onFollow: (follow: Follow
   // Older messages come when the reader nears the first one; what is read stays where it is.
   useEffect(() => {
     let isBusy = false;
-    const watcher = new IntersectionObserver(([entry]) => {
-      if (!entry!.isIntersecting || isBusy || !talk.hasOlder.value) return;
+    const more = (load: () => Promise<void>) => {
       isBusy = true;
       const fromEnd = log.current!.scrollHeight - log.current!.scrollTop;
-      void talk.loadOlder().catch(() => null).finally(() => {
+      void load().catch(() => null).finally(() => {
         isBusy = false;
         requestAnimationFrame(() => {
           if (!log.current || !top.current) return;
@@ -105,15 +110,23 @@ function Log({ talk, onFollow }: { talk: Conversation; onFollow: (follow: Follow
           watcher.observe(top.current);
         });
       });
+    };
+    const showAll = async () => void (shown.value = Infinity);
+    const watcher = new IntersectionObserver((entries) => {
+      // The last one is how it stands: a busy browser reports several changes at once.
+      if (!entries.at(-1)!.isIntersecting || isBusy) return;
+      if (shown.peek() < talk.turns.peek().length) more(showAll);
+      else if (talk.hasOlder.value) more(() => talk.loadOlder());
     }, { root: log.current, rootMargin: "400px 0px 0px" });
     watcher.observe(top.current!);
-    return () => watcher.disconnect();
+    const rest = setTimeout(() => more(showAll), REST_MS);
+    return () => { clearTimeout(rest); watcher.disconnect(); };
   }, [talk.status.value]);
   return (
     <div class="log" ref={log} role="log" aria-live="off" aria-busy={talk.isRunning} aria-label={t("chat.log")} tabIndex={0} onClick={onClick}>
       <div class="column" ref={column}>
         <div ref={top} />
-        <For each={talk.turns} getKey={(turn) => turn.key}>{(turn) => <TurnView turn={turn} talk={talk} model={() => chosenModel.peek()} />}</For>
+        <For each={turns} getKey={(turn) => turn.key}>{(turn) => <TurnView turn={turn} talk={talk} model={() => chosenModel.peek()} />}</For>
       </div>
     </div>
   );

@@ -1,5 +1,5 @@
 /** Where messages are written: draft, files, slash menu, send and stop. */
-import { useEffect, useId, useRef, useState } from "preact/hooks";
+import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api } from "../api/client";
 import type { Attachment, Skill } from "../api/types";
 import { user } from "../app/auth";
@@ -102,7 +102,8 @@ export function Composer({ talk, model, isFollowing, onLatest, onSent }: Props) 
       removeEventListener("drop", drop);
     };
   }, [talk]);
-  useEffect(() => {
+  // Before the first paint: what is seen can be written in.
+  useLayoutEffect(() => {
     if (!isTouch) box.current?.focus();
   }, [talk]);
 

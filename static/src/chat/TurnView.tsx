@@ -1,4 +1,5 @@
 /** One turn: what was said, what was done for it, the answer, and what can be done with it. */
+import { useComputed } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isAdmin } from "../app/auth";
 import { models } from "../app/boot";
@@ -130,7 +131,7 @@ function Failed({ errors, talk, isLast }: { errors: string[]; talk: Conversation
       {isLast && (
         <div class="row">
           <button type="button" class="button" onClick={() => talk.retry(null)}>{t("retry")}</button>
-          {models.value.length > 1 && <MenuButton label={t("turn.other_model")} class="button" align="start" items={modelItems(talk)}>{t("turn.other_model")}</MenuButton>}
+          {models.value.length > 1 && <MenuButton label={t("turn.other_model")} class="button" align="start" items={() => modelItems(talk)}>{t("turn.other_model")}</MenuButton>}
           {isKey && isAdmin && <a class="button" {...link("settings/models")}>{t("turn.change_key")}</a>}
         </div>
       )}
@@ -149,7 +150,7 @@ function Foot({ turn, talk, isLast, isRaw, onRaw }: { turn: Turn; talk: Conversa
       {said(turn) && <CopyButton text={() => said(turn)} label={t("reply.copy")} />}
       {said(turn) && <button type="button" class="icon-button" aria-label={t("reply.raw")} title={t("reply.raw")} aria-pressed={isRaw} onClick={onRaw}><Icon of={CodeXml} size={15} /></button>}
       {isLast && <button type="button" class="icon-button" aria-label={t("reply.retry")} title={t("reply.retry")} onClick={() => talk.retry(null)}><Icon of={RefreshCw} size={15} /></button>}
-      {isLast && models.value.length > 1 && <MenuButton label={t("reply.retry_with")} class="icon-button narrow" align="start" items={modelItems(talk)}><Icon of={ChevronDown} size={13} /></MenuButton>}
+      {isLast && models.value.length > 1 && <MenuButton label={t("reply.retry_with")} class="icon-button narrow" align="start" items={() => modelItems(talk)}><Icon of={ChevronDown} size={13} /></MenuButton>}
       <Versions turn={turn} talk={talk} />
       {facts.length > 0 && <span class="facts" title={fully(turn.at)}>{facts.join(" · ")}</span>}
     </div>
@@ -173,7 +174,8 @@ export function TurnView({ turn, talk, model }: { turn: Turn; talk: Conversation
   const parts = turn.parts.value;
   const isLive = turn.isRunning.value;
   const end = turn.end.value;
-  const isLast = talk.turns.value.at(-1) === turn;
+  // Drawn again when this changes, not with every other turn that comes.
+  const isLast = useComputed(() => talk.turns.value.at(-1) === turn).value;
   const all = groups(parts);
   return (
     <article class={isLive ? "turn live" : "turn"} data-turn={turn.id}>

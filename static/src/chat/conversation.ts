@@ -11,6 +11,8 @@ import { addFile, fromMessages, hear, newTurn, said, type Turn, type UserPart, u
 
 const PAGE = 60;
 const RETOLD_MS = 30;
+/** The words come first, what stands beneath them a moment later. */
+const PAINTED_MS = 60;
 /** The first screen comes first. */
 const SETTLED_MS = 700;
 const uid = (): string => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random().toString(36).slice(2)}`;
@@ -64,9 +66,7 @@ export class Conversation {
       this.status.value = "ready";
       this.problem.value = null;
       this.follow();
-      void this.loadBranches();
-      void this.loadUsage();
-      void this.loadFiles();
+      setTimeout(() => void Promise.all([this.loadBranches(), this.loadUsage(), this.loadFiles()]), PAINTED_MS);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       this.problem.value = error.message;

@@ -99,7 +99,7 @@ function listItem(item: Tokens.ListItem): HTMLElement {
     const box = element("input");
     box.type = "checkbox";
     box.disabled = true;
-    box.checked = item.checked ?? false;
+    box.defaultChecked = item.checked ?? false;
     box.setAttribute("aria-label", t(item.checked ? "task.done" : "task.open"));
     made.prepend(box, " ");
   }

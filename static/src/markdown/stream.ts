@@ -15,7 +15,7 @@ export class MarkdownStream {
   #stable = 0; // offset: everything before it is drawn for good
   #tail: Node[] = [];
   #links: Record<string, { href: string | null; title: string | null }> = {};
-  #fence: { code: Text; shown: number; start: number } | null = null;
+  #fence: { code: Text; shown: number; start: number; isIndented: boolean } | null = null;
 
   constructor(private readonly into: HTMLElement) {}
 
@@ -37,12 +37,11 @@ export class MarkdownStream {
   }
 
   #finish(): void {
-    this.#dropTail();
-    const rest = document.createDocumentFragment();
-    rest.append(...blocks(lex(this.#source.slice(this.#stable), this.#links), false));
-    this.into.append(rest);
+    if (this.#fence) this.#dropTail();
+    const isWhole = this.#stable === 0;
+    this.#tail = patch(this.into, this.#tail, blocks(lex(this.#source.slice(this.#stable), isWhole ? {} : this.#links), false));
     this.#stable = this.#source.length;
-    if (this.#source.length > CHECKED_LENGTH) return;
+    if (isWhole || this.#source.length > CHECKED_LENGTH) return;
     const whole = document.createElement("div");
     whole.append(...blocks(lex(this.#source), false));
     if (!same(whole, this.into)) this.into.replaceChildren(...whole.childNodes);
@@ -58,16 +57,16 @@ export class MarkdownStream {
     const tail = source.slice(this.#stable);
     const tokens = lex(tail, this.#links);
     const kept = this.#settle(tail, tokens);
-    this.#dropTail();
-    for (const token of tokens.slice(0, kept.count)) this.into.append(...blocks([token], false));
-    this.#stable += kept.length;
+    if (this.#fence) this.#dropTail();
+    const settled = blocks(tokens.slice(0, kept.count), false);
     const open = tokens.slice(kept.count);
     const last = open.at(-1);
     const at = last ? tail.lastIndexOf(last.raw) : -1;
-    if (last?.type === "code" && at >= 0 && this.#openFence(tail, at, open.slice(0, -1))) return;
-    const before = this.into.childNodes.length;
-    this.into.append(...blocks(open, false));
-    this.#tail = [...this.into.childNodes].slice(before);
+    const fence = last?.type === "code" && at >= 0 ? this.#openFence(tail, at) : null;
+    const drawn = patch(this.into, this.#tail, [...settled, ...blocks(fence ? open.slice(0, -1) : open, false)]);
+    if (fence) drawn.push(this.into.appendChild(fence));
+    this.#tail = drawn.slice(settled.length);
+    this.#stable += kept.length;
   }
 
   /** How many of the tokens are finished, and how much of the text they take. */
@@ -85,25 +84,20 @@ export class MarkdownStream {
     return { count: limit, length: offset };
   }
 
-  /** Draw a fence that has not closed yet as bare text. */
-  #openFence(tail: string, at: number, before: Token[]): boolean {
+  /** The block of a fence that has not closed yet, as bare text. */
+  #openFence(tail: string, at: number): HTMLElement | null {
     const opening = FENCE.exec(tail.slice(at));
-    if (!opening || closed(tail.slice(at + opening[0].length), opening[2]!)) return false;
-    const count = this.into.childNodes.length;
-    this.into.append(...blocks(before, false));
+    if (!opening || closed(tail.slice(at + opening[0].length), opening[2]!)) return null;
     const { frame, code } = codeBlock(opening[3]!.trim().split(/\s/)[0]!.slice(0, 30));
-    const start = this.#stable + at + opening[0].length;
     const text = document.createTextNode(tail.slice(at + opening[0].length));
     code.append(text);
-    this.into.append(frame);
-    this.#tail = [...this.into.childNodes].slice(count);
-    this.#fence = opening[1] ? null : { code: text, shown: this.#stable + tail.length, start };
-    return true;
+    this.#fence = { code: text, shown: this.#stable + tail.length, start: this.#stable + at + opening[0].length, isIndented: opening[1] !== "" };
+    return frame;
   }
 
   #growFence(source: string): boolean {
     const fence = this.#fence;
-    if (!fence) return false;
+    if (!fence || fence.isIndented) return false;
     const before = source.lastIndexOf("\n", fence.shown - 1) + 1;
     // Whatever begins with fence marks may close it: the parser decides.
     if (/^ {0,3}(`|~)/m.test(source.slice(Math.max(before, fence.start)))) return false;
@@ -115,6 +109,39 @@ export class MarkdownStream {
 
 const closed = (text: string, marks: string): boolean =>
   new RegExp(`^ {0,3}${marks[0] === "~" ? "~" : "`"}{${marks.length},}[ \\t]*$`, "m").test(text);
+
+/**
+ * Make nodes that stand last in `parent` look like `fresh`, and return what stands there then. Only what differs is touched: a word more in a
+ * paragraph is a longer text, so nothing around it is styled or laid out again, and code that is coloured stays so.
+ */
+function patch(parent: Node, old: readonly Node[], fresh: readonly (Node | string)[]): Node[] {
+  const drawn = fresh.map((each, index) => {
+    const wanted = typeof each === "string" ? document.createTextNode(each) : each;
+    const had = old[index];
+    return had ? merge(had, wanted) : parent.appendChild(wanted);
+  });
+  for (const node of old.slice(fresh.length)) parent.removeChild(node);
+  return drawn;
+}
+
+function merge(had: Node, wanted: Node): Node {
+  if (had.isEqualNode(wanted)) return had;
+  if (had instanceof Text && wanted instanceof Text) {
+    if (wanted.data.startsWith(had.data)) had.appendData(wanted.data.slice(had.data.length));
+    else had.data = wanted.data;
+    return had;
+  }
+  // A code block is kept or changed as a whole: it is coloured after it was drawn.
+  const isCode = had instanceof HTMLElement && had.classList.contains("code");
+  const isSame = had.cloneNode().isEqualNode(wanted.cloneNode());
+  if (isCode && isSame && had.textContent === wanted.textContent) return had;
+  if (isCode || !isSame) {
+    had.parentNode!.replaceChild(wanted, had);
+    return wanted;
+  }
+  patch(had, [...had.childNodes], [...wanted.childNodes]);
+  return had;
+}
 
 /** Equal but for highlighting, which comes later and only colours. */
 function same(a: Node, b: Node): boolean {

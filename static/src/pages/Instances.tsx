@@ -137,7 +137,7 @@ function Row({ instance, reload, onLogs }: { instance: Instance; reload: () => v
       {isRunning && <a class="button" href={at(`i/${enc(instance.id)}/`)} target="_blank" rel="noopener">{t("instances.open")}</a>}
       <MenuButton
         label={t("instances.more", { name })}
-        items={[
+        items={() => [
           { label: t("instances.logs"), run: onLogs },
           ...(isRunning ? [{ label: t("instances.pause"), run: () => act("pause") }] : [{ label: t("instances.start"), run: () => act("start") }]),
           { label: t("instances.restart"), run: () => act("restart") },

@@ -30,7 +30,7 @@ function Actions({ job, onEdit, onDone }: { job: Job; onEdit: () => void; onDone
   return (
     <MenuButton
       label={t("jobs.more", { name: job.name })}
-      items={[
+      items={() => [
         { label: t("jobs.run"), run: () => void runNow(job) },
         { label: t(job.enabled ? "jobs.pause" : "jobs.resume"), run: () => void api.post(`api/cron/jobs/${enc(job.id)}/${job.enabled ? "pause" : "resume"}`).then(onDone, tell) },
         { label: t("change"), run: onEdit },

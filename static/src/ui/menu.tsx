@@ -1,6 +1,6 @@
 /** A button with a menu, on the native popover; arrows, Home, End and letters move, Esc gives focus back. */
 import type { ComponentChildren } from "preact";
-import { useId, useRef } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 
 export interface Item {
   label: string;
@@ -13,7 +13,8 @@ export interface Item {
 
 interface Props {
   label: string;
-  items: Item[];
+  /** Asked for when the menu opens: a page has a hundred of them, and few are ever seen. */
+  items: () => Item[];
   children: ComponentChildren;
   class?: string;
   align?: "start" | "end";
@@ -24,6 +25,7 @@ export function MenuButton({ label, items, children, class: name = "icon-button"
   const id = useId().replaceAll(":", "");
   const button = useRef<HTMLButtonElement>(null);
   const menu = useRef<HTMLDivElement>(null);
+  const [isOpen, setOpen] = useState(false);
   const entries = () => [...menu.current!.querySelectorAll<HTMLElement>("[role^=menuitem]")];
 
   const place = () => {
@@ -65,13 +67,15 @@ export function MenuButton({ label, items, children, class: name = "icon-button"
         aria-label={label}
         class="menu"
         onKeyDown={onKey}
+        onBeforeToggle={(event: Event) => (event as ToggleEvent).newState === "open" && setOpen(true)}
         onToggle={(event: Event) => {
-          if ((event as ToggleEvent).newState !== "open") return;
+          // Emptied once the focus is back at the button.
+          if ((event as ToggleEvent).newState !== "open") return setOpen(false);
           place();
           (entries().find((entry) => entry.getAttribute("aria-checked") === "true") ?? entries()[0])?.focus();
         }}
       >
-        {items.map((item) => (
+        {isOpen && items().map((item) => (
           <button
             type="button"
             key={item.label}

@@ -84,7 +84,7 @@ export function FilePage({ info, onChanged }: { info: Info; onChanged: () => voi
         <button type="button" class={isText ? "button" : "button primary"} onClick={() => save(path)}>{t("files.download")}</button>
         <MenuButton
           label={t("files.more_of", { name: nameOf(path) })}
-          items={[
+          items={() => [
             { label: t("files.move"), run: () => void move(path).then((to) => to === null ? undefined : go(address(to, false))) },
             { label: t("delete"), isDanger: true, run: () => void remove(path, false).then((isGone) => isGone && leave()) },
           ]}

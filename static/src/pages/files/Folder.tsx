@@ -101,7 +101,7 @@ function Row({ entry, path, onDone }: { entry: Entry; path: string; onDone: () =
       {entry.is_broken ? <span class="cover grow" title={t("files.broken")}>{inside}<span class="badge warn">{t("files.broken")}</span></span> : <a class="cover grow" {...link(address(path, isFolder))} title={name}>{inside}</a>}
       <span class="quiet size">{isFolder ? "" : bytes(entry.size)}</span>
       <time class="quiet when" dateTime={entry.modified_at} title={fully(entry.modified_at)}>{briefly(entry.modified_at)}</time>
-      <MenuButton label={t("files.more_of", { name })} items={entry.is_broken ? items.slice(-1) : items}><Icon of={Ellipsis} /></MenuButton>
+      <MenuButton label={t("files.more_of", { name })} items={() => (entry.is_broken ? items.slice(-1) : items)}><Icon of={Ellipsis} /></MenuButton>
     </li>
   );
 }

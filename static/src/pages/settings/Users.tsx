@@ -80,7 +80,7 @@ export function Users() {
               <button type="button" class="button" aria-label={`${t("users.keys")}: ${name}`} onClick={() => setOpen({ what: "keys", person: each })}>{t("users.keys")}</button>
               <MenuButton
                 label={t("users.more", { name })}
-                items={[
+                items={() => [
                   { label: t("change"), run: () => setOpen({ what: "edit", person: each }) },
                   { label: t("users.budget"), run: () => setOpen({ what: "budget", person: each }) },
                   { label: "Telegram", run: () => telegram(each) },
