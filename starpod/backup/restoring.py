@@ -81,7 +81,9 @@ def _unpack_members(members: tarfile.TarFile, staged: Path) -> Manifest:
             manifest = Manifest.model_validate_json(content.read())
             continue
         target = staged / _checked(member.name)
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # One by one: with `parents=True` the mode would be that of the last alone.
+        for folder in reversed(target.relative_to(staged).parents):
+            (staged / folder).mkdir(mode=0o700, exist_ok=True)
         digest = hashlib.sha256()
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             while chunk := content.read(1024 * 1024):

@@ -88,6 +88,8 @@ def test_a_restored_agent_is_the_one_that_was_backed_up(agent: Path, archive: Pa
     assert after.agent_toml.read_bytes() == before.agent_toml.read_bytes()
     key = after.db_dir / ".vault_key"
     assert (key.read_bytes(), key.stat().st_mode & 0o777) == (bytes(32), 0o600)
+    for folder in (after.users_dir, after.users_dir / "admin", after.home_dir):
+        assert folder.stat().st_mode & 0o077 == 0, folder
     database = Database(after.core_db)
     try:
         assert migrate(database) == []
