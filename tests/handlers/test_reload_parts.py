@@ -48,7 +48,7 @@ async def test_a_job_that_waits_starts_when_more_may_run(tmp_path: Path) -> None
     gate = Gate()
     async with Gateway(tmp_path, OpenAIServer(), settings={"cron": {"max_concurrent_runs": 1}}) as gateway:
         gateway.provider.play(script(Wait(gate), "done"), script(Wait(gate), "done"))
-        at = (datetime.now(UTC) + timedelta(seconds=1)).isoformat()
+        at = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
         for name in ("first", "second"):
             body = {"name": name, "prompt": "go", "schedule": {"kind": "one_shot", "at": at}}
             assert (await gateway.http.post("/api/cron/jobs", json=body)).status_code == 201
