@@ -112,7 +112,7 @@ const closed = (text: string, marks: string): boolean =>
 
 /**
  * Make nodes that stand last in `parent` look like `fresh`, and return what stands there then. Only what differs is touched: a word more in a
- * paragraph is a longer text, so nothing around it is styled or laid out again, and code that is coloured stays so.
+ * paragraph is another text at its end, so nothing around it is styled or laid out again, and code that is coloured stays so.
  */
 function patch(parent: Node, old: readonly Node[], fresh: readonly (Node | string)[]): Node[] {
   const drawn = fresh.map((each, index) => {
@@ -126,14 +126,9 @@ function patch(parent: Node, old: readonly Node[], fresh: readonly (Node | strin
 
 function merge(had: Node, wanted: Node): Node {
   if (had.isEqualNode(wanted)) return had;
-  if (had instanceof Text && wanted instanceof Text) {
-    if (wanted.data.startsWith(had.data)) had.appendData(wanted.data.slice(had.data.length));
-    else had.data = wanted.data;
-    return had;
-  }
   // A code block is kept or changed as a whole: it is coloured after it was drawn.
   const isCode = had instanceof HTMLElement && had.classList.contains("code");
-  const isSame = had.cloneNode().isEqualNode(wanted.cloneNode());
+  const isSame = !(had instanceof Text) && had.cloneNode().isEqualNode(wanted.cloneNode());
   if (isCode && isSame && had.textContent === wanted.textContent) return had;
   if (isCode || !isSame) {
     had.parentNode!.replaceChild(wanted, had);
