@@ -52,7 +52,7 @@ function moveInList(event: KeyboardEvent): void {
   const rows = [...list.querySelectorAll(list.querySelector("li") ? "li" : "a")];
   const targets = rows.map((row) => (row.matches("a") ? row : row.querySelector("a, button")) as HTMLElement | null);
   const here = rows.findIndex((row) => row.contains(at));
-  const next = targets[here + (event.key === "j" ? 1 : -1)];
+  const next = targets[here + (event.key.toLowerCase() === "j" ? 1 : -1)];
   if (!next) return;
   event.preventDefault();
   next.focus();
