@@ -46,7 +46,7 @@ class Browser:
         await self._chromium.close()
         await self._playwright.stop()
         if kind is None:
-            assert self.complaints == []
+            assert self.complaints == [], self.complaints
 
     async def context(self, key: str = ADMIN_KEY, **options: Any) -> BrowserContext:
         """A fresh profile."""
