@@ -20,7 +20,9 @@ from tests.gateway import ADMIN_KEY, Gateway
 
 expect.set_options(timeout=6000)
 # Told by the browser itself while the gateway is away, or when it says no: what the page makes of it is what is tested.
-EXPECTED = ("Failed to load resource", "WebSocket connection to", "ERR_CONNECTION_REFUSED")
+EXPECTED = (
+    "Failed to load resource", "WebSocket connection to", "ERR_CONNECTION_REFUSED", "error occurred when fetching the script",
+)  # fmt: skip
 
 
 class Browser:

@@ -25,13 +25,15 @@ async function call<T>(method: string, path: string, body?: unknown, signal?: Ab
     init.headers = { "Content-Type": "application/json" };
   }
   let answer: Response;
+  let text: string;
   try {
     answer = await fetch(at(path), init);
+    // A gateway that dies while it answers is out of reach, too.
+    text = await answer.text();
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError(0, t("error.unreachable"));
   }
-  const text = await answer.text();
   let data: unknown = null;
   try {
     data = text ? JSON.parse(text) : null;

@@ -31,7 +31,7 @@ function colour(frame: HTMLElement, language: string): void {
   if (!language) return;
   later(() => {
     const code = frame.querySelector("code");
-    if (code?.isConnected) void import("./highlight").then(({ highlight }) => code.isConnected && highlight(code, language.toLowerCase()));
+    if (code?.isConnected) void import("./highlight").then(({ highlight }) => code.isConnected && highlight(code, language.toLowerCase()), () => null);
   });
 }
 
