@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Protocol
+from zoneinfo import ZoneInfo
 
 import tzlocal
 
@@ -34,9 +35,9 @@ class SystemClock:
 
 @lru_cache(maxsize=1)
 def local_zone() -> str:
-    """The IANA name of the machine's time zone, `UTC` when it has none."""
+    """The IANA name of the machine's time zone, `UTC` when it has none or one that nobody knows."""
     try:
-        return tzlocal.get_localzone_name() or "UTC"
+        return ZoneInfo(tzlocal.get_localzone_name() or "UTC").key
     except (LookupError, ValueError, OSError):
         return "UTC"
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-import tzlocal
 import yaml
 
 from starpod.agent.registry import Registry
@@ -37,26 +36,32 @@ def check_config(paths: Paths, environ: Mapping[str, str]) -> tuple[LoadedConfig
     try:
         loaded = load_config(paths, environ)
         checks += [
-            Check("config", "warn", warning, "Correct that line; until then it has no effect.")
+            Check(
+                "config", "warn", warning, "Correct that line; until then it has no effect.", finding="config_warning"
+            )
             for warning in loaded.warnings
         ]
     except ConfigError as error:
-        checks.append(Check("config", "fail", str(error), "Correct the file; the gateway does not start with it."))
+        fix = "Correct the file; the gateway does not start with it."
+        checks.append(Check("config", "fail", str(error), fix, finding="config_invalid"))
     if (warning := load_frontend(paths).warning) is not None:
-        checks.append(Check("config", "warn", warning, "Correct the file; the defaults are shown until then."))
+        fix = "Correct the file; the defaults are shown until then."
+        checks.append(Check("config", "warn", warning, fix, finding="frontend_invalid"))
     try:
         Registry.read(paths.config_dir / "models.toml")
     except ConfigError as error:
-        checks.append(Check("config", "warn", str(error), "Correct the file; the shipped models hold until then."))
+        fix = "Correct the file; the shipped models hold until then."
+        checks.append(Check("config", "warn", str(error), fix, finding="models_invalid"))
     if (problem := _logging_problem(paths.config_dir / "logging.yaml")) is not None:
-        checks.append(Check("config", "fail", problem, "Correct the file, or remove it: the shipped one holds then."))
+        fix = "Correct the file, or remove it: the shipped one holds then."
+        checks.append(Check("config", "fail", problem, fix, finding="logging_invalid"))
     return loaded, checks or [Check("config", "ok", "the settings files are valid")]
 
 
 def check_files(case: Case) -> Iterator[Check]:
     """Everything else on the disk."""
     yield from _permissions(case.paths)
-    yield from _room(case.paths)
+    yield from _room(case)
     yield _time_zone(case)
     yield from _leftovers(case)
     yield from _installation(case)
@@ -73,7 +78,9 @@ def check_backup(case: Case, first_user_at: float | None) -> Check:
     if age_days is None and is_young:
         return Check("backup", "ok", "none yet; the agent is new")
     found = "there is none in .starpod/backups" if age_days is None else f"the newest one is {age_days:.0f} days old"
-    return Check("backup", "warn", found, "Make one, and keep a copy on another machine.", "starpod backup")
+    return Check(
+        "backup", "warn", found, "Make one, and keep a copy on another machine.", "starpod backup", "backup_due"
+    )
 
 
 def _logging_problem(path: Path) -> str | None:
@@ -104,7 +111,7 @@ def _permissions(paths: Paths) -> Iterator[Check]:
             wanted = "700" if path.is_dir() else "600"
             yield Check(
                 "permissions", "warn", f"{name} can be read by other accounts of this machine ({mode:03o})",
-                "Take their rights away.", f"chmod {wanted} {name}",
+                "Take their rights away.", f"chmod {wanted} {name}", "open_to_others",
             )  # fmt: skip
     for path in (paths.agent_home, paths.config_dir, paths.db_dir, paths.users_dir, paths.home_dir):
         name = path.relative_to(paths.instance_root).as_posix()
@@ -115,22 +122,26 @@ def _permissions(paths: Paths) -> Iterator[Check]:
             yield Check(
                 "permissions", "fail", f"{name} cannot be written by this account",
                 "Give it to the account that the gateway runs under.", f"sudo chown -R $(id -u):$(id -g) {name}",
+                "not_writable",
             )  # fmt: skip
     if before:
         yield Check("permissions", "ok", "the agent's folders are its own")
 
 
-def _room(paths: Paths) -> Iterator[Check]:
-    free = shutil.disk_usage(paths.agent_home).free
-    files = os.statvfs(paths.agent_home) if hasattr(os, "statvfs") else None
+def _room(case: Case) -> Iterator[Check]:
+    paths = case.paths
+    room = case.machine.room(paths.agent_home)
+    free = room.free_bytes
     size = paths.core_db.stat().st_size if paths.core_db.exists() else 0
     amount = f"{free / 1e9:.1f} GB are free"
-    if free < FULL_BYTES or (files is not None and files.f_files and files.f_favail < FEW_FILES):
-        yield Check("disk", "fail", f"the disk is full: {amount}", "Free some room; nothing can be stored else.")
+    if free < FULL_BYTES or (room.files is not None and room.files < FEW_FILES):
+        left = amount if free < FULL_BYTES else f"it takes {room.files} more files"
+        fix = "Free some room; nothing can be stored else."
+        yield Check("disk", "fail", f"the disk is full: {left}", fix, finding="disk_full")
     elif free < max(LOW_BYTES, 2 * size):
         yield Check(
             "disk", "warn", f"{amount}; a backup needs room twice for the databases",
-            "Free some room, or write backups elsewhere.", "starpod backup /another/disk/starpod.tar.gz",
+            "Free some room, or write backups elsewhere.", "starpod backup /another/disk/starpod.tar.gz", "disk_low",
         )  # fmt: skip
     else:
         yield Check("disk", "ok", amount)
@@ -139,14 +150,18 @@ def _room(paths: Paths) -> Iterator[Check]:
 def _time_zone(case: Case) -> Check:
     if case.loaded is not None and case.loaded.config.timezone:
         return Check("time zone", "ok", f"{case.loaded.config.timezone}, by the settings")
+    fix = 'Set timezone = "Europe/Berlin", or yours, in agent.toml.'
     try:
-        name = tzlocal.get_localzone_name()
+        name = str(case.machine.zone_name())
         ZoneInfo(name)
-    except (LookupError, ValueError, OSError, TypeError):
-        return Check(
-            "time zone", "warn", "the machine's time zone cannot be told, so jobs run by UTC",
-            'Set timezone = "Europe/Berlin", or yours, in agent.toml.',
-        )  # fmt: skip
+    except (LookupError, ValueError, OSError):
+        found = "the machine's time zone cannot be told, so jobs run by UTC"
+        return Check("time zone", "warn", found, fix, finding="time_zone_unknown")
+    asked = case.machine.zone_asked().removeprefix(":")
+    # A zone may be named by its file, which may be a link: TZ=:/etc/localtime.
+    if asked and not (os.path.realpath(asked) if os.path.isabs(asked) else asked).endswith(name):
+        found = f"TZ={one_line(asked)} is no time zone that is known here, so jobs run by that of the machine, {name}"
+        return Check("time zone", "warn", found, fix, finding="time_zone_ignored")
     return Check("time zone", "ok", f"{name}, by the machine")
 
 
@@ -170,7 +185,7 @@ def _leftovers(case: Case) -> Iterator[Check]:
     yield Check(
         "leftovers", "warn", f"{', '.join(names_found[:SHOWN_MOST])}{more}",
         "These are of earlier upgrades, restores or cut-off work. Remove them when nothing is missing.",
-        f"rm -r {shlex.join(names_found[:SHOWN_MOST])}",
+        f"rm -r {shlex.join(names_found[:SHOWN_MOST])}", "leftovers",
     )  # fmt: skip
 
 
@@ -180,8 +195,9 @@ def _installation(case: Case) -> Iterator[Check]:
         yield Check("installation", "ok", f"Python {sys.version.split()[0]}, browser UI present")
     except NotFound:
         yield Check(
-            "installation", "warn", "the browser UI is not built", "Build it, or install starpod again.", "make ui"
-        )
+            "installation", "warn", "the browser UI is not built", "Build it, or install starpod again.", "make ui",
+            "ui_missing",
+        )  # fmt: skip
     if case.loaded is None:
         return
     config = case.loaded.config
@@ -190,14 +206,14 @@ def _installation(case: Case) -> Iterator[Check]:
             extra = EXTRAS[provider][1]
             yield Check(
                 "installation", "fail", f"the library for {provider} is not installed",
-                "Install that extra.", f"pip install 'starpod[{extra}]'",
+                "Install that extra.", f"pip install 'starpod[{extra}]'", "extra_missing",
             )  # fmt: skip
     if config.tools.shell and config.tools.shell_sandbox != "off" and shutil.which("bwrap") is None:
         is_needed = config.tools.shell_sandbox == "required"
         yield Check(
             "shell", "fail" if is_needed else "warn",
             "bubblewrap is missing: " + ("no command is run" if is_needed else "commands can read what the gateway can"),
-            "Install it.", "sudo apt-get install bubblewrap",
+            "Install it.", "sudo apt-get install bubblewrap", "sandbox_missing",
         )  # fmt: skip
 
 

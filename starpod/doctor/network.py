@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,7 @@ def check_port(case: Case, config: Config) -> Check:
             return Check("port", "ok", f"the gateway answers at {case.address}")
         return Check(
             "port", "fail", f"the gateway runs but does not answer at {case.address}",
-            "Read its log, then start it again.",
+            "Read its log, then start it again.", finding="port_silent",
         )  # fmt: skip
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -62,6 +63,7 @@ def check_port(case: Case, config: Config) -> Check:
         return Check(
             "port", "fail", f"{config.server_addr} cannot be listened on: {os.strerror(error.errno or 0)}",
             "Stop what uses it, or give server_addr in agent.toml another address.", f"ss -ltnp 'sport = :{port}'",
+            "port_taken",
         )  # fmt: skip
     return Check("port", "ok", f"no gateway runs; {config.server_addr} is free")
 
@@ -73,7 +75,7 @@ def check_providers(case: Case, config: Config, registry: Registry, *, ask: bool
         check = _provider(case, config, registry, provider, ask=ask)
         # A stand-in that fails leaves the default working.
         state = "warn" if check.state == "fail" and number else check.state
-        yield Check(check.name, state, check.cause, check.fix, check.command)
+        yield replace(check, state=state)
 
 
 def check_telegram(case: Case, config: Config, *, ask: bool) -> Check:
@@ -84,7 +86,7 @@ def check_telegram(case: Case, config: Config, *, ask: bool) -> Check:
     if not token:
         return Check(
             "telegram", "fail", "the channel is on, and there is no TELEGRAM_BOT_TOKEN", "Give it the bot's token.",
-            "starpod vault set TELEGRAM_BOT_TOKEN",
+            "starpod vault set TELEGRAM_BOT_TOKEN", "telegram_no_token",
         )  # fmt: skip
     if not ask:
         return Check("telegram", "ok", "there is a token; it was not tried")
@@ -96,15 +98,17 @@ def check_telegram(case: Case, config: Config, *, ask: bool) -> Check:
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         # The error's text holds the address, and with it the token.
         return Check(
-            "telegram", "fail", "the Bot API cannot be reached", "Check api_url under [channels.telegram] and the network."
+            "telegram", "fail", "the Bot API cannot be reached", "Check api_url under [channels.telegram] and the network.",
+            finding="telegram_unreachable",
         )  # fmt: skip
     if answer.status_code in (401, 404):
         return Check(
             "telegram", "fail", "Telegram refuses the token", "Get a new one from @BotFather.",
-            "starpod vault set TELEGRAM_BOT_TOKEN",
+            "starpod vault set TELEGRAM_BOT_TOKEN", "telegram_refused",
         )  # fmt: skip
     if answer.status_code != 200:
-        return Check("telegram", "warn", f"the Bot API answers with status {answer.status_code}", "Try again later.")
+        found = f"the Bot API answers with status {answer.status_code}"
+        return Check("telegram", "warn", found, "Try again later.", finding="telegram_failing")
     return Check("telegram", "ok", "the bot's token works")
 
 
@@ -114,7 +118,8 @@ def _provider(case: Case, config: Config, registry: Registry, provider: str, *, 
         return Check(name, "ok", "built in")
     settings = config.providers.get(provider)
     if settings is not None and not settings.enabled:
-        return Check(name, "fail", "it is switched off", f"Set enabled = true in [providers.{provider}] of agent.toml.")
+        fix = f"Set enabled = true in [providers.{provider}] of agent.toml."
+        return Check(name, "fail", "it is switched off", fix, finding="model_off")
     base_url = normalised_base_url(provider, settings.base_url if settings is not None else None)
     variable = registry.api_key_env(provider) or key_variable(provider)
     key = case.secrets.get(variable, "").strip()
@@ -123,7 +128,7 @@ def _provider(case: Case, config: Config, registry: Registry, provider: str, *, 
     if not key and base_url is None and provider != "ollama":
         return Check(
             name, "fail", f"there is no key: {variable} is neither in the vault nor in the environment",
-            "Give it one.", f"starpod vault set {variable}",
+            "Give it one.", f"starpod vault set {variable}", "model_no_key",
         )  # fmt: skip
     if not ask:
         return Check(name, "ok", "there is a key; it was not tried")
@@ -149,18 +154,20 @@ def _ask(name: str, provider: str, url: str, key: str, variable: str, now: float
     except (httpx2.HTTPError, httpx2.InvalidURL, ValueError):
         return Check(
             name, "fail", "its address cannot be reached",
-            f"Check the network, the proxy variables, and base_url in [providers.{provider}].",
+            f"Check the network, the proxy variables, and base_url in [providers.{provider}].", finding="model_unreachable",
         )  # fmt: skip
     if answer.status_code in (401, 403):
         return Check(
-            name, "fail", f"it refuses the key in {variable}", "Give it another.", f"starpod vault set {variable}"
-        )
+            name, "fail", f"it refuses the key in {variable}", "Give it another.", f"starpod vault set {variable}",
+            "model_refused",
+        )  # fmt: skip
     if answer.status_code == 429 or answer.status_code >= 500:
-        return Check(name, "warn", f"it answers with status {answer.status_code}", "Try again later.")
+        found = f"it answers with status {answer.status_code}"
+        return Check(name, "warn", found, "Try again later.", finding="model_failing")
     if (skew_s := _skew(answer, now)) is not None and abs(skew_s) > SKEW_S:
         return Check(
             name, "warn", f"its clock differs from this machine's by {abs(skew_s):.0f} s",
-            "Set the machine's clock, best by NTP.", "sudo timedatectl set-ntp true",
+            "Set the machine's clock, best by NTP.", "sudo timedatectl set-ntp true", "clock_differs",
         )  # fmt: skip
     return Check(name, "ok", "it answers" if answer.status_code != 200 else "it answers and takes the key")
 

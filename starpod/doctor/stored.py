@@ -30,19 +30,21 @@ def check_core(path: Path) -> tuple[CoreFacts | None, list[Check]]:
         return None, [Check("database", "ok", "none yet; the first start makes it")]
     try:
         if path.stat().st_size and not is_database(path):
-            return None, [Check("database", "fail", "core.db is no SQLite database", RESTORE, RESTORE_COMMAND)]
+            cause = "core.db is no SQLite database"
+            return None, [Check("database", "fail", cause, RESTORE, RESTORE_COMMAND, "database_foreign")]
         if (problem := facts_store.damage(path)) is not None:
-            return None, [Check("database", "fail", f"core.db is damaged: {problem}", RESTORE, RESTORE_COMMAND)]
+            cause = f"core.db is damaged: {problem}"
+            return None, [Check("database", "fail", cause, RESTORE, RESTORE_COMMAND, "database_damaged")]
         facts = facts_store.core_facts(path)
     except (Unavailable, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        return None, [Check("database", "fail", f"core.db cannot be read: {reason}", RESTORE, RESTORE_COMMAND)]
+        cause = f"core.db cannot be read: {reason}"
+        return None, [Check("database", "fail", cause, RESTORE, RESTORE_COMMAND, "database_unreadable")]
     newest = max(load_migrations())
     if facts.schema > newest:
         cause = f"core.db was written by a newer starpod (schema {facts.schema}, this one knows {newest})"
-        return facts, [
-            Check("database", "fail", cause, "Install the newer version again.", "pip install --upgrade starpod")
-        ]
+        fix, command = "Install the newer version again.", "pip install --upgrade starpod"
+        return facts, [Check("database", "fail", cause, fix, command, "database_newer")]
     note = f"; the next start brings it from schema {facts.schema} to {newest}" if facts.schema < newest else ""
     return facts, [Check("database", "ok", f"core.db is whole{note}")]
 
@@ -54,15 +56,17 @@ def check_people(facts: CoreFacts, *, is_public: bool) -> Check:
             return Check(
                 "users", "fail", "nobody can sign in, and the address is not this machine's alone",
                 "Start once on 127.0.0.1, which makes an admin; then use this address.", "starpod serve --host 127.0.0.1",
+                "nobody_yet",
             )  # fmt: skip
         return Check("users", "ok", "nobody yet; the first start makes an admin")
     if facts.active_admins == 0:
         return Check(
-            "users", "fail", "there is no active admin", "Let one in again.", "starpod users activate USER"
+            "users", "fail", "there is no active admin", "Let one in again.", "starpod users activate USER",
+            "no_admin",
         )  # fmt: skip
     if facts.admins_with_key == 0:
         return Check(
-            "users", "fail", "no admin has a key that works", "Make one.", "starpod keys create"
+            "users", "fail", "no admin has a key that works", "Make one.", "starpod keys create", "no_admin_key"
         )  # fmt: skip
     return Check("users", "ok", f"{facts.users} in all, {facts.active_admins} of them active admins")
 
@@ -72,25 +76,29 @@ def check_vault(db_dir: Path, environ: Mapping[str, str], facts: CoreFacts) -> t
     try:
         key = KeyFile(db_dir, environ).read()
     except Unavailable as error:
-        return {}, Check("vault", "fail", str(error), "Do as it says; secrets cannot be used until then.")
+        fix = "Do as it says; secrets cannot be used until then."
+        return {}, Check("vault", "fail", str(error), fix, finding="vault_key_unusable")
     if not facts.sealed:
         return {}, Check("vault", "ok", "empty")
     rescue = "Put the right key back (.starpod/db/.vault_key of a backup, or STARPOD_VAULT_KEY), or delete the entries and save them anew."
     if key is None:
-        return {}, Check("vault", "fail", "its key is missing", rescue, "starpod vault list")
+        return {}, Check("vault", "fail", "its key is missing", rescue, "starpod vault list", "vault_key_missing")
     cipher = Cipher(key)
     if facts.key_id is not None and cipher.key_id != facts.key_id:
         following = KeyFile(db_dir, environ).read_next()
         if following is not None and Cipher(following).key_id == facts.key_id:
             return {}, Check(
-                "vault", "warn", "a rotation of its key was cut off", "Start the gateway: it ends the rotation."
+                "vault", "warn", "a rotation of its key was cut off", "Start the gateway: it ends the rotation.",
+                finding="vault_rotation_cut",
             )  # fmt: skip
-        return {}, Check("vault", "fail", "the key is not the one it was sealed with", rescue, "starpod vault list")
+        cause = "the key is not the one it was sealed with"
+        return {}, Check("vault", "fail", cause, rescue, "starpod vault list", "vault_key_wrong")
     opened = {name: cipher.open(name, nonce, sealed) for name, nonce, sealed in facts.sealed}
     values = {name: value for name, value in opened.items() if value is not None}
     if damaged := [name for name, value in opened.items() if value is None]:
         return values, Check(
-            "vault", "warn", f"damaged: {', '.join(damaged)}", "Save these secrets again.", f"starpod vault set {damaged[0]}"
+            "vault", "warn", f"damaged: {', '.join(damaged)}", "Save these secrets again.", f"starpod vault set {damaged[0]}",
+            "vault_entry_damaged",
         )  # fmt: skip
     return values, Check("vault", "ok", f"{len(values)} secrets, all readable")
 
@@ -104,12 +112,12 @@ def check_index(case: Case, facts: CoreFacts | None) -> Check:
         return Check("memory index", "ok", "none yet; the next start builds it")
     try:
         if path.stat().st_size and not is_database(path):
-            return Check("memory index", "warn", "memory.db is no SQLite database", rebuild, delete)
+            return Check("memory index", "warn", "memory.db is no SQLite database", rebuild, delete, "index_foreign")
         if (problem := facts_store.damage(path)) is not None:
-            return Check("memory index", "warn", f"memory.db is damaged: {problem}", rebuild, delete)
+            return Check("memory index", "warn", f"memory.db is damaged: {problem}", rebuild, delete, "index_damaged")
         known, last_message = facts_store.index_facts(path)
     except (Unavailable, OSError):
-        return Check("memory index", "warn", "memory.db was made by another version", rebuild, delete)
+        return Check("memory index", "warn", "memory.db was made by another version", rebuild, delete, "index_unknown")
     late = 0
     places = folders.find_all(case.paths)
     for key, place in places.items():
@@ -124,7 +132,7 @@ def check_index(case: Case, facts: CoreFacts | None) -> Check:
     if late:
         return Check(
             "memory index", "warn", f"{late} files have changed and are not found yet", "Build it anew; searches go on meanwhile.",
-            f'curl -X POST {case.address}/api/memory/reindex -H "X-API-Key: $STARPOD_API_KEY"',
+            f'curl -X POST {case.address}/api/memory/reindex -H "X-API-Key: $STARPOD_API_KEY"', "index_late",
         )  # fmt: skip
     return Check("memory index", "ok", f"{len(known)} files, all up to date")
 
@@ -136,6 +144,7 @@ def check_outbox(case: Case, facts: CoreFacts) -> Check:
             "outbox", "warn", f"{facts.dead_deliveries} messages to people were given up",
             "See why, and send them again (POST /api/outbox/ID/retry) or delete them.",
             f'curl {case.address or "http://127.0.0.1:3000"}/api/outbox -H "X-API-Key: $STARPOD_API_KEY"',
+            "deliveries_dead",
         )  # fmt: skip
     return Check("outbox", "ok", f"{facts.waiting_deliveries} messages on their way")
 
@@ -144,7 +153,8 @@ def check_clock(case: Case, facts: CoreFacts | None) -> Check:
     """Whether the machine's time can be right."""
     cure = ("Set the machine's clock, best by NTP.", "sudo timedatectl set-ntp true")
     if case.now < OLDEST_PLAUSIBLE:
-        return Check("clock", "fail", "the machine's clock stands before this program was written", *cure)
+        cause = "the machine's clock stands before this program was written"
+        return Check("clock", "fail", cause, *cure, "clock_early")
     if facts is not None and facts.newest_at is not None:
         try:
             ahead_s = parse_time(facts.newest_at).timestamp() - case.now
@@ -152,7 +162,7 @@ def check_clock(case: Case, facts: CoreFacts | None) -> Check:
             ahead_s = 0.0
         if ahead_s > AHEAD_S:
             cause = f"the newest thing stored is {ahead_s / 60:.0f} minutes in the future: the clock was set back, or is wrong now"
-            return Check("clock", "warn", cause, *cure)
+            return Check("clock", "warn", cause, *cure, "clock_back")
     return Check("clock", "ok", "plausible")
 
 
@@ -172,5 +182,5 @@ def check_extra_databases(db_dir: Path) -> Iterator[Check]:
     if path.exists() and path.stat().st_size and (not is_database(path) or facts_store.damage(path)):
         yield Check(
             "memory by meaning", "warn", "vectors.db is damaged", "Stop the gateway and delete it: it is made again.",
-            "rm .starpod/db/vectors.db*",
+            "rm .starpod/db/vectors.db*", "vectors_damaged",
         )  # fmt: skip

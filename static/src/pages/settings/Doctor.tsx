@@ -29,7 +29,7 @@ export function Doctor() {
       {report && (
         <ul class="list" aria-label={t("doctor.title")}>
           {report.checks.toSorted((a, b) => FIRST.indexOf(a.state) - FIRST.indexOf(b.state)).map((check) => (
-            <li key={check.name} class="wrap"><div class="grow"><b>{check.name}</b> <span class={BADGE[check.state]}>{t(`doctor.${check.state}`)}</span><div class="quiet">{check.cause}</div>{check.fix && <p>{check.fix}</p>}{check.command && <code class="mono">{check.command}</code>}</div></li>
+            <li key={check.name + check.cause} class="wrap"><div class="grow"><b>{check.name}</b> <span class={BADGE[check.state]}>{t(`doctor.${check.state}`)}</span><div class="quiet">{check.cause}</div>{check.fix && <p>{check.fix}</p>}{check.command && <code class="mono">{check.command}</code>}</div></li>
           ))}
         </ul>
       )}
