@@ -95,10 +95,12 @@ class Stopwatch:
         found: dict[str, Any] = await self.page.evaluate("window.__seen")
         return found
 
-    async def busy_s(self) -> float:
-        """Seconds of a core that the page's main thread has worked."""
-        metrics = (await self.session.send("Performance.getMetrics"))["metrics"]
-        return float(next(each["value"] for each in metrics if each["name"] == "TaskDuration"))
+    async def busy(self) -> tuple[float, float]:
+        """Seconds of a core that the page's main thread has worked, and when that was."""
+        metrics = {
+            each["name"]: each["value"] for each in (await self.session.send("Performance.getMetrics"))["metrics"]
+        }
+        return float(metrics["TaskDuration"]), float(metrics["Timestamp"])
 
     async def heap_mb(self) -> float:
         await self.session.send("HeapProfiler.collectGarbage")
@@ -234,24 +236,23 @@ async def stream(gateway: Gateway, browser: Browser, text: str, *, pieces: int, 
     await say(watch.page, "go")
     await expect(reply(watch.page)).to_contain_text("Part")
     await watch.page.evaluate("window.__frames()")
-    before = await watch.busy_s()
-    slices = [before]
+    slices = [await watch.busy()]
     for share in range(1, 6):
         await watch.page.wait_for_function(
             f"() => document.querySelector('.md').textContent.length > {share * 0.15 * len(text)}", polling=250
         )
-        slices.append(await watch.busy_s())
+        slices.append(await watch.busy())
     await expect(watch.page.locator(".live")).to_have_count(0, timeout=60_000)
     seen = await watch.seen()
-    busy = [after - earlier for earlier, after in itertools.pairwise(slices)]
+    shares = [(after[0] - earlier[0]) / (after[1] - earlier[1]) for earlier, after in itertools.pairwise(slices)]
     figures = {
-        "busy_s": await watch.busy_s() - before,
+        "busy_s": (await watch.busy())[0] - slices[0][0],
         "late": float(seen["late"]),
         "long": float(seen["long"]),
         "shift": float(seen["shift"]),
         "flush_ms": p95(seen["flushes"]),
-        "last_slice": busy[-1] / (10 * 0.15),
-        "growth": busy[-1] / max(busy[1], 0.001),
+        "last_slice": shares[-1],
+        "growth": shares[-1] / max(shares[1], 0.001),
     }
     assert (await reply(watch.page).inner_text()).count("Part") == text.count("Part")
     await watch.close()

@@ -1,9 +1,9 @@
-/** A text of the agent, growing or whole. Growing text is drawn at most 30 times a second, less often when drawing is slow. */
+/** A text of the agent, growing or whole. Growing text is drawn at most 25 times a second, less often when drawing is slow. */
 import { effect, signal, type Signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
 import type { MarkdownStream } from "./stream";
 
-const FLUSH_MS = 33;
+const FLUSH_MS = 40;
 /** After the first screen has settled. */
 const PREFETCH_MS = 1500;
 /** Drawing takes at most this share of the time. */
@@ -58,26 +58,29 @@ export function Markdown({ source, isDone, onDrawn }: Props) {
       drawn.current?.();
       return;
     }
-    let frame = 0;
     let timer = 0;
-    let next = 0;
+    let frame = 0;
+    let shown = "";
     const flush = () => {
       frame = 0;
       const start = performance.now();
-      writer.update(source.peek(), false);
+      shown = source.peek();
+      writer.update(shown, false);
       drawn.current?.();
       // Seen by whoever observes measures, and kept nowhere.
       performance.measure("flush", { start });
       performance.clearMeasures("flush");
-      next = performance.now() + Math.max(FLUSH_MS, (performance.now() - start) * SHARE);
+      // The next task comes when the browser has laid out and painted, which is most of what a long text costs.
+      timer = window.setTimeout(() => {
+        const taken = performance.now() - start;
+        timer = window.setTimeout(() => {
+          timer = 0;
+          if (source.peek() !== shown) frame = requestAnimationFrame(flush);
+        }, Math.max(FLUSH_MS, taken * SHARE) - taken);
+      });
     };
     const stop = effect(() => {
-      source.value;
-      if (frame || timer) return;
-      timer = window.setTimeout(() => {
-        timer = 0;
-        frame = requestAnimationFrame(flush);
-      }, Math.max(0, next - performance.now()));
+      if (source.value !== shown && !timer && !frame) frame = requestAnimationFrame(flush);
     });
     return () => {
       stop();
