@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.browser import Browser
+from tests.browser.layout import SETTLED, contrasts, misfits, settle, violations
 from tests.browser.test_shell import with_a_chat
 from tests.gateway import Gateway
 from tests.providers.openai_server import OpenAIServer
@@ -18,16 +19,12 @@ from tests.providers.openai_server import OpenAIServer
 pytestmark = pytest.mark.gen_test(timeout=180)
 
 STATIC = Path(__file__).resolve().parents[2] / "static"
-AXE = STATIC / "node_modules" / "axe-core" / "axe.min.js"
 TABLE = (STATIC / "src" / "app" / "pages.ts").read_text(encoding="utf-8")
 PATTERNS = [found for found in re.findall(r'pattern: "([^"]+)"', TABLE) if not re.search(r"[:*]", found)]
 SECTIONS = re.findall(r'{ id: "([\w-]+)", label:', TABLE)
 PAGES = ("/", *(f"/{pattern}" for pattern in PATTERNS), *(f"/settings/{name}" for name in SECTIONS), "/memory/SOUL.md")
 REPORTS = """window.__reports = []; document.addEventListener('securitypolicyviolation',
     event => window.__reports.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""
-SETTLED = "() => !document.querySelector('.main .spinner, [aria-busy=true]') && document.querySelector('.main h1')"
-STILL = """Promise.allSettled(document.getAnimations()
-    .filter(each => each.effect.getTiming().iterations !== Infinity).map(each => each.finished))"""
 FOCUSED = """() => { const e = document.activeElement; if (!e || e === document.body) return null;
     const box = e.getBoundingClientRect(), style = getComputedStyle(e);
     const ring = each => { const s = getComputedStyle(each); return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) > 0; };
@@ -45,11 +42,6 @@ def test_the_table_of_pages_is_read() -> None:
     assert {"schedules", "memory", "usage", "settings"} <= set(PATTERNS) and {"agent", "users"} <= set(SECTIONS)
 
 
-async def settle(page: Page, url: str) -> None:
-    await page.goto(url)
-    await page.wait_for_function(SETTLED)
-
-
 async def test_every_page_keeps_to_its_policy_and_origin(tmp_path: Path) -> None:
     """Checks 2 and 3: the header is there, nothing is reported or logged, and nothing leaves the origin (Browser watches that)."""
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
@@ -64,52 +56,43 @@ async def test_every_page_keeps_to_its_policy_and_origin(tmp_path: Path) -> None
             assert await page.evaluate("window.__reports") == [], path
 
 
-@pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("device", ["desktop", "phone"])
-async def test_axe_finds_nothing_on_any_page(tmp_path: Path, scheme: str, device: str) -> None:
-    """Check 24."""
-    options: dict[str, Any] = {"color_scheme": scheme}
-    if device == "phone":
-        options |= {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+async def test_empty_pages_and_what_opens_over_them_are_for_everybody(tmp_path: Path, device: str) -> None:
+    """Checks 24 and 27, in both colour schemes."""
+    is_phone = device == "phone"
+    options: dict[str, Any] = {"color_scheme": "dark", "has_touch": is_phone, "is_mobile": is_phone}
+    width = 390 if is_phone else 1280
+    options["viewport"] = {"width": width, "height": 844}
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway, **options) as browser:
         page = await with_a_chat(gateway, browser)
         chat = page.url.removeprefix(gateway.url)
+
+        async def look(at: Page = page) -> list[str]:
+            complaints = await violations(at) + await contrasts(at, "light")
+            await at.emulate_media(color_scheme="dark")
+            return complaints + await misfits(at, width, is_touch=is_phone)
+
         await page.locator(".trace-fold").click()
         await page.locator(".step-line").click()
-        found = {"the open trace": await violations(page)}
+        found = {"the open trace": await look()}
         for path in (chat, *PAGES, "/nowhere", "/c/nothing"):
-            await page.goto(gateway.url + path)
-            await page.wait_for_function(SETTLED)
-            found[path] = await violations(page)
+            await settle(page, gateway.url + path)
+            found[path] = await look()
         for keys, name in (("Control+k", "palette"), ("Control+/", "shortcuts")):
             await page.keyboard.press(keys)
             await expect(page.get_by_role("dialog")).to_be_visible()
-            found[name] = await violations(page)
+            found[name] = await look()
             await page.keyboard.press("Escape")
             await expect(page.get_by_role("dialog")).to_have_count(0)
-        if device == "phone":
+        if is_phone:
             await page.get_by_role("button", name="Show the sidebar").click()
             await expect(page.get_by_role("link", name="New chat")).to_be_visible()
-            found["sidebar"] = await violations(page)
+            found["sidebar"] = await look()
         stranger = await browser.page("/", key="")
         await expect(stranger.get_by_label("API key")).to_be_visible()
-        found["sign-in"] = await violations(stranger)
+        found["sign-in"] = await look(stranger)
         complaints = [f"{path} {each}" for path, all_of_it in found.items() for each in all_of_it]
         assert not complaints, "\n".join(complaints)
-
-
-async def violations(page: Page) -> list[str]:
-    """What axe says about the page as it is once nothing moves any more."""
-    if not await page.evaluate("'axe' in window"):
-        await page.evaluate(AXE.read_text(encoding="utf-8"))
-    await page.evaluate(STILL)
-    result = await page.evaluate(
-        "axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})"
-    )
-    return [
-        f"{each['id']}: {each['nodes'][0]['html'][:120]} {each['nodes'][0]['failureSummary'][:160]}"
-        for each in result["violations"]
-    ]
 
 
 async def test_every_page_is_walked_by_tab_alone(tmp_path: Path) -> None:
