@@ -10,6 +10,7 @@ import pytest
 
 from starpod.cli import main
 from tests.gateway import Gateway, said
+from tests.handlers.test_memory_search import until_found
 from tests.providers.openai_server import OpenAIServer
 from tests.providers.script import Gate, Wait, script
 
@@ -45,7 +46,7 @@ async def test_an_agent_that_was_lost_goes_on_from_its_backup(tmp_path: Path) ->
         story = (await gateway.http.get(f"/api/sessions/{by_key['story']}/messages")).json()
         assert "Tell me a story." in str(story[0])
         assert gateway.state.vault.over({})["WEATHER_KEY"] == "sunshine"
-        found = (await gateway.http.get("/api/memory/search", params={"q": "cat called"})).json()
+        found = await until_found(gateway, "cat called")
         assert any("Miso" in each["text"] for each in found)
         gateway.provider.play(script("Miso."))
         again = await gateway.socket()

@@ -110,9 +110,9 @@ async def test_a_key_that_ends_in_the_middle_of_the_day(tmp_path: Path, way: str
         if way == "revoked":
             await gateway.http.post(f"/api/settings/auth/api-keys/{meta.id}/revoke")
         else:
-            clock.advance(2 * 3600)
             await page.keyboard.press("Control+k")
             await expect(page.locator(".palette input")).to_be_focused()
+            clock.advance(2 * 3600)
             await page.keyboard.type("what is asked now is refused")
         await expect(page.get_by_text("Please sign in again")).to_be_visible()
         assert "A secret answer." not in await page.content()
