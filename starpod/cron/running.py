@@ -58,21 +58,21 @@ class JobRunner:
                     triggered_by=job.name,
                 )
             )
-            outcome = await self._outcome(submitted, job.timeout_secs, until)
+            outcome = await self._outcome(submitted, claim, until)
             is_late = asyncio.get_running_loop().time() >= until
             if not submitted.is_duplicate or outcome.error is None or is_late:
                 break
         return outcome
 
-    async def _outcome(self, submitted: Submitted, timeout_s: int, until: float) -> Outcome:
-        events, is_late = await self._events(submitted, until)
+    async def _outcome(self, submitted: Submitted, claim: Claim, until: float) -> Outcome:
+        events, is_late = await self._events(submitted, claim.run_id, until)
         end = next((each.event for each in reversed(events) if isinstance(each.event, StreamEnded)), None)
         texts = [each.event.text for each in events if isinstance(each.event, TextDelta)]
         cost = await self._database.read(store.cost_of_turn, submitted.turn_id)
         await self._database.run(store.mark_unread, submitted.session_id)
         error = None
         if is_late:
-            error = f"Timed out after {timeout_s} s"
+            error = f"Timed out after {claim.job.timeout_secs} s"
         elif end is None or end.interrupted:
             error = "The run was cut off"
         elif end.is_error:
@@ -81,13 +81,14 @@ class JobRunner:
             error = "The run was stopped"
         return Outcome("".join(texts).strip(), submitted.session_id, error, cost)
 
-    async def _events(self, submitted: Submitted, until: float) -> tuple[list[Published], bool]:
+    async def _events(self, submitted: Submitted, run_id: str, until: float) -> tuple[list[Published], bool]:
         """What a turn did, and whether it was stopped because its time was over."""
         turn, is_late = submitted.turn, False
         if turn is None:
             return await self._agent.replay(NOBODY, submitted.session_id, submitted.turn_id), False
         try:
             async with asyncio.timeout_at(until):
+                await self._database.run(store.note_session, run_id, submitted.session_id)
                 await turn.ended.wait()
         except TimeoutError:
             # What it said and cost until now is stored as it ends.

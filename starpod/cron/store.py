@@ -215,6 +215,13 @@ def end_run(
     return bool(cursor.rowcount)
 
 
+def note_session(connection: peewee.Database, run_id: str, session_id: str) -> None:
+    """Where the run that is under way can be followed."""
+    connection.execute_sql(
+        "UPDATE cron_runs SET session_id = ? WHERE id = ? AND status = 'running'", (session_id, run_id)
+    )
+
+
 def trim_runs(connection: peewee.Database, job_id: str) -> None:
     """Keep the newest runs of a job only."""
     connection.execute_sql(

@@ -184,6 +184,22 @@ async def test_a_run_whose_time_is_over_keeps_what_it_said_and_cost(tmp_path: Pa
         assert 1000 <= run["duration_ms"] < 10_000
 
 
+async def test_a_run_can_be_followed_while_it_is_under_way(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        gateway.provider.play(script("Well, ", Hang()))
+        job = (await gateway.http.post("/api/cron/jobs", json=JOB)).json()
+        await gateway.http.post(f"/api/cron/jobs/{job['id']}/run", json={})
+        async with asyncio.timeout(10):
+            while True:
+                [run] = (await gateway.http.get(f"/api/cron/jobs/{job['id']}/runs")).json()
+                if run["session_id"] is not None:
+                    break
+        assert (run["status"], run["completed_at"], run["duration_ms"]) == ("running", None, None)
+        socket = await gateway.socket()
+        await socket.send("resume", session_id=run["session_id"])
+        assert (await socket.next("text_delta"))["text"] == "Well, "
+
+
 async def test_a_run_that_was_cut_off_shows_where_it_got_to(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
         gateway.provider.play(script("Half of ", Hang()))
