@@ -134,7 +134,8 @@ def _remember(match: re.Match[str], situation: Situation) -> Say | Call:
     line = f"- {fact}\n"
 
     def render(result: Result) -> str:
-        return _failure(result) or f"I will remember that: {fact}"
+        is_known = "says that already" in result.text
+        return _failure(result) or (f"I know that already: {fact}" if is_known else f"I will remember that: {fact}")
 
     if "MemoryWrite" in situation.tools:
         return Call("MemoryWrite", {"file": "MEMORY.md", "content": line, "append": True}, render)

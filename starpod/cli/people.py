@@ -21,17 +21,21 @@ from starpod.people import service
 
 def export(
     who: Who,
-    file: Annotated[Path | None, typer.Argument(help="The zip file to write. Default: a new one here.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="The zip file to write. Default: starpod-USER-TIME.zip in the current folder.")
+    ] = None,
     folder: Folder = Path(),
 ) -> None:
     """Write everything that is kept about a person into a zip file, as JSON and Markdown."""
     paths, clock = agent_paths(folder), SystemClock()
 
     async def write() -> tuple[Path, int]:
+        """Where it is written is said first: it is private, and large ones take a while."""
         user = find_user(await Auth(database, clock).list_users(), who)
         now = clock.now()
-        target = file or Path(f"starpod-{user.id[:8]}-{now:%Y%m%d-%H%M%S}.zip")
-        return target, await service.export(database, paths, user.id, target.absolute(), now)
+        target = (file or Path(f"starpod-{user.id[:8]}-{now:%Y%m%d-%H%M%S}.zip")).absolute()
+        typer.echo(f"writing {target}", err=True)
+        return target, await service.export(database, paths, user.id, target, now)
 
     with open_database(folder) as database:
         target, count = asyncio.run(write())

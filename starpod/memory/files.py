@@ -89,7 +89,7 @@ class MemoryFiles:
     async def write(
         self, writer: Writer, name: str, content: str, *, append: bool = False, expected_hash: str | None = None
     ) -> Written:
-        """Replace a file, or add to its end, on a line of its own.
+        """Replace a file, or add to its end, on a line of its own. What the file says already, line by line, is not added again.
 
         Raises InvalidInput for a bad name, a text over the limits and one that the scan objects to, Forbidden for a file that the
         writer may not change, Conflict when `expected_hash` is not that of the present content, Unavailable for a failing disk.
@@ -174,7 +174,7 @@ class MemoryFiles:
             before = await asyncio.to_thread(_load, place)
             if expected_hash is not None and expected_hash != (hash_of(before) if before is not None else ""):
                 raise Conflict(f"{place.name} was changed meanwhile. Read it again, then write.")
-            after = _joined(before, data, heading) if append else data
+            after = _added(before, data, heading) if append else data
             self._check_size(place, before, after, writer)
             if after == before:
                 return Written(place.name, hash_of(after), len(after), None)
@@ -272,9 +272,20 @@ def _checked(content: str, writer: Writer) -> bytes:
         ) from error
 
 
-def _joined(before: bytes | None, data: bytes, heading: str) -> bytes:
+def _holds(before: bytes, data: bytes) -> bool:
+    """Whether these lines stand in the file, one below the other; what is empty at either end of them does not count."""
+    wanted = [line.rstrip() for line in data.strip(b"\r\n").rstrip().splitlines()]
+    lines = [line.rstrip() for line in before.splitlines()]
+    return bool(wanted) and any(
+        lines[at : at + len(wanted)] == wanted for at, line in enumerate(lines) if line == wanted[0]
+    )
+
+
+def _added(before: bytes | None, data: bytes, heading: str) -> bytes:
     if not before:
         return (heading + "\n").encode() + data if heading else data
+    if not heading and _holds(before, data):
+        return before
     gap = b"" if before.endswith(b"\n") else b"\n"
     return before + gap + (b"\n" if heading else b"") + data
 

@@ -31,7 +31,10 @@ class WriteArguments(_Arguments):
         description="USER.md (who the person is), MEMORY.md (lasting facts), or a file in memory/, e.g. memory/projects.md"
     )
     content: str = Field(description="The whole new content, or what to add")
-    append: bool = Field(default=False, description="Add to the end of the file instead of replacing it")
+    append: bool = Field(
+        default=False,
+        description="Add to the end of the file instead of replacing it; what it says already is not added again",
+    )
 
 
 class AppendDailyArguments(_Arguments):
@@ -63,7 +66,9 @@ def memory_tools(memory: MemoryFiles, *, origin: Origin = "tool") -> tuple[ToolS
                 writer_of(context, origin), arguments.file, arguments.content, append=arguments.append
             )
         if written.version is None:
-            return f"{written.file} holds exactly that already."
+            return (
+                f"{written.file} {'says' if arguments.append else 'holds exactly'} that already; nothing was written."
+            )
         return (
             f"{'Added to' if arguments.append else 'Wrote'} {written.file}, which now has {written.size_bytes} bytes."
         )

@@ -36,6 +36,14 @@ async def test_a_plain_question_is_answered_with_what_was_told_before(tmp_path: 
         assert "do not understand" in unknown
 
 
+async def test_a_fact_is_remembered_once(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        assert "I will remember that" in await ask(gateway.http, "Remember that the boiler man is called Otto")
+        assert "I know that already" in await ask(gateway.http, "remember that the boiler man is called Otto")
+        files = (await gateway.http.get("/api/memory/files?file=MEMORY.md")).json()
+        assert files["content"].count("Otto") == 1
+
+
 async def test_the_same_question_gets_the_same_answer_however_often_it_is_asked(tmp_path: Path) -> None:
     async with Gateway(tmp_path) as gateway:
         await ask(gateway.http, "Remember that the plumber comes on Friday")

@@ -146,6 +146,47 @@ async def test_two_writers_of_one_file_lose_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.gen_test
+async def test_what_a_file_says_already_is_not_added_again(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        memory, writer = gateway.state.memory, Writer("ann", False, "tool")
+
+        async def add(text: str, file: str = "MEMORY.md") -> bool:
+            return (await memory.write(writer, file, text, append=True)).version is not None
+
+        assert await add("- Likes tea\n- Lives in Oslo\n")
+        assert not await add("- Likes tea\n")
+        assert not await add("\n- Likes tea  \n- Lives in Oslo")
+        assert await add("- likes tea\n")
+        assert await add("- Likes te\n")
+        assert await add("  - Likes tea\n")
+        assert await add("- Lives in Oslo\n- Likes tea\n")
+        assert await add("## Work\n- Likes tea\n")
+        assert await add("- Likes tea\n", "memory/other.md")
+        assert await add("\n", "memory/other.md")
+        content = (await memory.read("ann", "MEMORY.md")).content
+        assert content == (
+            "- Likes tea\n- Lives in Oslo\n- likes tea\n- Likes te\n  - Likes tea\n- Lives in Oslo\n- Likes tea\n"
+            "## Work\n- Likes tea\n"
+        )
+        for _ in range(2):
+            await memory.append_daily(writer, "The same thing happened")
+        (daily,) = (tmp_path / ".starpod" / "users" / "ann" / "memory").glob("2*.md")
+        assert daily.read_text().count("The same thing happened") == 2
+
+
+@pytest.mark.gen_test
+async def test_the_model_hears_that_it_is_known_already(tmp_path: Path) -> None:
+    call = CallTool("MemoryWrite", '{"file": "MEMORY.md", "content": "Likes tea\\n", "append": true}')
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        socket = await gateway.socket()
+        gateway.provider.play(script(call), script("Noted."), script(call), script("Known."))
+        await socket.say("I like tea")
+        frames = await socket.say("I like tea")
+        (result,) = [frame for frame in frames if frame["type"] == "tool_result"]
+        assert (result["content"], result["is_error"]) == ("MEMORY.md says that already; nothing was written.", False)
+
+
+@pytest.mark.gen_test
 async def test_the_model_writes_and_reads_memory(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway:
         user, key = await gateway.user()

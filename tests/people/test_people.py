@@ -55,10 +55,13 @@ def bytes_with(root: Path, word: str) -> list[str]:
 
 
 @pytest.mark.gen_test
-async def test_everything_of_a_person_is_in_the_zip_and_nothing_of_others(tmp_path: Path) -> None:
+async def test_everything_of_a_person_is_in_the_zip_and_nothing_of_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root = tmp_path / "agent"
     root.mkdir()
     user_id, key = await live(root)
+    capsys.readouterr()
     target = tmp_path / "ada.zip"
     assert await asyncio.to_thread(main, ["export", user_id[:8], str(target), "--dir", str(root)]) == 0
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
@@ -72,8 +75,25 @@ async def test_everything_of_a_person_is_in_the_zip_and_nothing_of_others(tmp_pa
     (session,) = [text for name, text in texts.items() if name.startswith("sessions/") and name.endswith(".json")]
     assert MARK in markdown and MARK in session
     assert not any(secret in text for text in texts.values() for secret in (KEPT, key, "key_hash"))
+    said = capsys.readouterr()
+    assert said.err.splitlines() == [f"writing {target}"]
+    assert said.out.splitlines()[-1] == f"wrote {len(texts)} files to {target}"
     # An existing file is never overwritten.
     assert await asyncio.to_thread(main, ["export", user_id, str(target), "--dir", str(root)]) == 2
+
+
+@pytest.mark.gen_test
+async def test_without_a_name_the_zip_is_in_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, here = tmp_path / "agent", tmp_path / "here"
+    root.mkdir()
+    here.mkdir()
+    user_id, _ = await live(root)
+    monkeypatch.chdir(here)
+    assert await asyncio.to_thread(main, ["export", user_id, "--dir", str(root)]) == 0
+    (made,) = here.iterdir()
+    assert made.name.startswith(f"starpod-{user_id[:8]}-") and f"writing {made}\n" in capsys.readouterr().err
 
 
 @pytest.mark.gen_test
