@@ -19,11 +19,11 @@ SEMANTIC = ["apsw>=3.54", "sqlite-vec>=0.1.9,<0.2"]
 
 
 def version() -> str:
-    """The version that `starpod/__init__.py` states, read without importing it."""
-    text = (ROOT / "starpod" / "__init__.py").read_text(encoding="utf-8")
+    """The version that `starpod/version.py` states, read without importing it."""
+    text = (ROOT / "starpod" / "version.py").read_text(encoding="utf-8")
     found = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
     if found is None:
-        raise SystemExit("starpod/__init__.py states no __version__")
+        raise SystemExit("starpod/version.py states no __version__")
     return found[1]
 
 

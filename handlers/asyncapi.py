@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 from handlers.events import AnyTurnMessage, Message
 from handlers.operations import EVENT_STREAM, JSON
 from handlers.schemas import ClientFrame
-from starpod import __version__
+from starpod.version import __version__
 
 ABOUT = """A turn belongs to its session, not to a connection: any number of sockets and event streams follow the same turn, and it
 goes on when they close. Unknown fields are ignored. Messages may gain fields, and there may be new types: ignore what you do not know."""

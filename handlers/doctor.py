@@ -7,9 +7,9 @@ import asyncio
 from handlers.admin_answers import DoctorReport
 from handlers.base import BaseHandler
 from handlers.queries import DoctorQuery
-from starpod import __version__
 from starpod.doctor.service import examine
 from starpod.doctor.types import worst
+from starpod.version import __version__
 
 
 class DoctorHandler(BaseHandler):

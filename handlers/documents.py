@@ -7,15 +7,8 @@ from functools import cache
 
 from pydantic_core import to_json
 
-from handlers import asyncapi, openapi
+from handlers import asyncapi
 from handlers.base import BaseHandler
-
-
-@cache
-def _openapi() -> bytes:
-    from handlers.routes import API  # the table names the handlers of this file
-
-    return to_json(openapi.describe(API))
 
 
 @cache
@@ -27,7 +20,7 @@ class OpenApiHandler(BaseHandler):
     """`GET /api/openapi.json`."""
 
     async def get(self) -> None:
-        self.send_json(await asyncio.to_thread(_openapi))
+        self.send_json(await asyncio.to_thread(self.application.describe))
 
 
 class AsyncApiHandler(BaseHandler):

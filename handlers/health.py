@@ -5,8 +5,8 @@ from __future__ import annotations
 from handlers.answers import Checks, Health, Readiness
 from handlers.base import BaseHandler
 from handlers.page import public_config
-from starpod import __version__
 from starpod.errors import StarpodError
+from starpod.version import __version__
 
 SLOW_LOOP_S = 1.0
 

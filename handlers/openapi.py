@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from handlers.answers import Error
 from handlers.base import ADMIN_ONLY, COOKIE, MISSING_KEY, RATE_LIMITED
 from handlers.operations import JSON, LONGEST_ID, Operation, Route
-from starpod import __version__
+from starpod.version import __version__
 
 ABOUT = """The HTTP API of a Starpod gateway. Errors are JSON with an `error` that is fit to show to a person and, where fields of
 the request are at fault, `fields` that say what is wrong with each. Unknown fields and query parameters are ignored. Beside

@@ -18,10 +18,10 @@ from handlers.assets import BuiltFileHandler, find_asset
 from handlers.auth import describe
 from handlers.base import BaseHandler, Refused
 from handlers.instance_proxy import PREFIX_HEADER
-from starpod import __version__
 from starpod.clock import format_time
 from starpod.errors import Unavailable
 from starpod.sessions.types import SessionQuery, Viewer
+from starpod.version import __version__
 
 PAGE_POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "

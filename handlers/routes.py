@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
+from pydantic_core import to_json
 from tornado.web import RequestHandler
 
+from handlers import openapi
 from handlers.docs import DocsHandler
 from handlers.instance_proxy import InstanceProxyHandler, InstanceSocketHandler
 from handlers.mcp_server import McpServerHandler
@@ -67,3 +71,9 @@ def route_names() -> dict[type[RequestHandler], str]:
         name = route.template if isinstance(route, Route) else route.pattern.split("(")[0].rstrip("/?") or "/"
         names.setdefault(route.handler, name)
     return names
+
+
+@cache
+def describe() -> bytes:
+    """The description of this table in JSON."""
+    return to_json(openapi.describe(API))

@@ -6,7 +6,7 @@ import platform
 
 from handlers.answers import Version
 from handlers.base import BaseHandler, Refused
-from starpod import __version__
+from starpod.version import __version__
 
 HOW_TO_UPDATE = (
     "This gateway does not replace itself. Update it the way it was installed (`pip install --upgrade starpod`, or the newer image), "

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from starpod.version import __version__
+
 if TYPE_CHECKING:
     from starpod.server import make_app as make_app
     from starpod.server import serve_with_agent as serve_with_agent
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "make_app", "serve_with_agent"]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import tornado.web
@@ -14,7 +14,10 @@ METHODS = frozenset(tornado.web.RequestHandler.SUPPORTED_METHODS)
 
 
 class Application(tornado.web.Application):
-    """`state` is what handlers work with, as `self.application.state`; `names` are what metrics call the handlers' routes."""
+    """`state` is what handlers work with, as `self.application.state`; `names` are what metrics call the handlers' routes.
+
+    `describe` gives the description of the routes in JSON.
+    """
 
     def __init__(
         self,
@@ -22,6 +25,7 @@ class Application(tornado.web.Application):
         routes: Sequence[Any],
         fallback: type[tornado.web.RequestHandler],
         names: Mapping[type[tornado.web.RequestHandler], str] | None = None,
+        describe: Callable[[], bytes] = bytes,
     ) -> None:
         super().__init__(
             list(routes),
@@ -29,6 +33,7 @@ class Application(tornado.web.Application):
             compress_response=False,
         )
         self.state = state
+        self.describe = describe
         self._names = names or {}
         self.sockets: set[tornado.websocket.WebSocketHandler] = set()
 

@@ -24,8 +24,7 @@ import tornado.netutil
 
 from handlers.base import UnknownPathHandler
 from handlers.notices import Notices
-from handlers.routes import ROUTES, route_names
-from starpod import __version__
+from handlers.routes import ROUTES, describe, route_names
 from starpod.agent.service import Agent
 from starpod.app import Application
 from starpod.auth.origins import is_loopback
@@ -42,6 +41,7 @@ from starpod.paths import Paths, find_root, resolve_paths
 from starpod.state import AppState, open_state
 from starpod.supervisor import Supervisor
 from starpod.telemetry.collector import open_tracer, traces_address
+from starpod.version import __version__
 
 logger = logging.getLogger("starpod.server")  # also when run as __main__
 
@@ -73,7 +73,7 @@ def tune_process() -> None:
 
 def make_app(state: AppState) -> Application:
     """The application on ready state, for tests and for embedding in another Tornado process."""
-    app = Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler, route_names())
+    app = Application(state, [route.to_spec() for route in ROUTES], UnknownPathHandler, route_names(), describe)
     Notices(app)
     return app
 

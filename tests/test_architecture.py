@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "starpod.tasks",
         "starpod.events",
         "starpod.paths",
+        "starpod.version",
         "starpod.imports",
         "starpod.telemetry",
         "starpod.supervisor",
@@ -314,7 +315,7 @@ def test_an_import_by_name_counts() -> None:
     [
         ("starpod.agent.service", "from starpod.tools.registry import Registry\n"),
         ("starpod.auth.service", "from starpod.sessions.types import Session\n"),
-        ("starpod.db.database", "from starpod import __version__\n"),
+        ("starpod.db.database", "from starpod.version import __version__\n"),
         ("starpod.cron.scheduler", "from starpod.agent import service\n"),
         ("starpod.server", "from handlers.routes import routes\n"),
     ],

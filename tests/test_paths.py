@@ -84,7 +84,7 @@ def test_the_shipped_templates_are_found_in_an_installation(tmp_path: Path) -> N
     package = tmp_path / "site-packages" / "starpod"
     package.mkdir(parents=True)
     source = Path(__file__).parent.parent / "starpod"
-    for name in ("__init__.py", "paths.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "paths.py", "version.py"):
         (package / name).write_bytes((source / name).read_bytes())
     make(tmp_path / "site-packages" / "conf" / "of-somebody-else")
     make(tmp_path / "site-packages" / "share" / "starpod" / "conf" / "agent.toml")

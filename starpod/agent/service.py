@@ -7,7 +7,6 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starpod.agent import attachments, history, settle_store, store
 from starpod.agent.aftermath import Aftermath
@@ -29,6 +28,7 @@ from starpod.agent.review import MemoryKeeper, Subject
 from starpod.agent.runner import Runner
 from starpod.agent.session_files import SessionFiles
 from starpod.agent.skill_drafts import SkillDraft, SkillDrafts
+from starpod.agent.toolsets import Toolsets
 from starpod.agent.turn import Turn
 from starpod.agent.turns import Prepared, Submitted, Turns, submitted
 from starpod.agent.types import Published, TurnRequest, UsageRow
@@ -47,15 +47,11 @@ from starpod.sessions.types import AGENT_USER_IDS, Channel, SessionKey, Viewer
 from starpod.skills.service import Skills
 from starpod.tasks import TaskSet
 from starpod.telemetry.service import Telemetry
-from starpod.tools.families import ToolServices, families
+from starpod.tools.families import ToolServices
 from starpod.tools.mcp.servers import McpServers
-from starpod.tools.registry import toolset
 from starpod.tools.runs import Runs
 from starpod.tools.types import ToolContext
 from starpod.usage.budgets import Budgets
-
-if TYPE_CHECKING:
-    from pydantic_ai.toolsets import AbstractToolset
 
 logger = logging.getLogger(__name__)
 
@@ -88,7 +84,6 @@ class Agent:
         self._config = config
         self._clock = clock
         self._tasks = TaskSet("agent")
-        self._toolsets: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
         self.internet = GuardedClient(lambda: config().internet.allow_private_hosts)
         self.mcp = McpServers(config, credentials, paths.home_dir, clock)
         self.skills = Skills(paths.skills_dir, config, clock)
@@ -98,7 +93,7 @@ class Agent:
         self.approvals = Approvals(database, clock)
         self._runs = Runs(paths.agent_home)
         self.jobs = CronJobs(database, clock, config, lambda: config().timezone or local_zone())
-        self._tool_services = ToolServices(
+        tools = ToolServices(
             internet=self.internet,
             runs=self._runs,
             environ=environ,
@@ -138,7 +133,7 @@ class Agent:
             calls=calls,
             prompts=self._prompts,
             compactor=Compactor(database, clock, calls.ask, self._flush),
-            toolset=self._tools,
+            toolset=Toolsets(tools, self.mcp).of,
             tool_context=self._tool_context,
             approvals=self.approvals,
             paid=lambda turn: self.turns.tell(turn, "paid"),
@@ -350,18 +345,6 @@ class Agent:
                 path=path,
                 now=self._clock.now(),
             )
-
-    def _tools(self, turn: Turn) -> AbstractToolset[ToolContext]:
-        """The tools of a turn, made once for each configuration and role."""
-        known_config, made = self._toolsets
-        if known_config is not turn.config:
-            made = {}
-            self._toolsets = (turn.config, made)
-        is_admin = turn.request.is_admin
-        if is_admin not in made:
-            own = toolset(*families(turn.config, self._tool_services, is_admin=is_admin))
-            made[is_admin] = self.mcp.beside(own) if turn.config.mcp.servers else own
-        return made[is_admin]
 
     async def _run(self, turn: Turn) -> None:
         with self.telemetry.turn(turn.id, turn.session_id) as outcome:

@@ -13,11 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, cast
 
-from starpod import __version__
 from starpod.backup.copy_store import copy_database, is_database, schema_of
 from starpod.backup.types import FORMAT, MANIFEST, Manifest, Written
 from starpod.errors import Conflict, Unavailable
 from starpod.paths import Paths
+from starpod.version import __version__
 
 KEYS = (".vault_key", ".vault_key.new")
 TRIES = 5

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from starpod import __version__
 from starpod.cli import accounts, archives, doctor, instances, people, secrets
 from starpod.cli.gateway import Question, answer_approval, ask, stop_turn
 from starpod.cli.place import Folder, running_gateway
@@ -20,6 +19,7 @@ from starpod.clock import SystemClock
 from starpod.config.scaffold import create_agent
 from starpod.errors import Conflict, StarpodError
 from starpod.paths import find_root
+from starpod.version import __version__
 
 UNUSABLE = 2
 FAILED_TURN = 1

@@ -13,12 +13,12 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from starpod import __version__
 from starpod.cli.place import Folder, agent_paths
 from starpod.cli.screen import plain
 from starpod.clock import SystemClock
 from starpod.doctor.service import examine
 from starpod.doctor.types import Check, worst
+from starpod.version import __version__
 
 STYLES = {"ok": "green", "warn": "yellow", "fail": "red"}
 

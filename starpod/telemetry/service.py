@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from starpod import __version__
 from starpod.telemetry import ids
 from starpod.telemetry.metrics import Metrics
+from starpod.version import __version__
 
 
 class Tracer(Protocol):

@@ -17,7 +17,7 @@ import psutil
 from starpod.tools.sandbox import MARK
 
 if TYPE_CHECKING:
-    from starpod.tools.runs import Run
+    from starpod.tools.run import Run
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from starpod.config.schema import Config
 from starpod.tools import sandbox
-from starpod.tools.runs import Run, Runs
+from starpod.tools.run import Run
+from starpod.tools.runs import Runs
 from starpod.tools.sandbox import Limits
 from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
 

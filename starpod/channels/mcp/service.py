@@ -8,7 +8,6 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from starpod import __version__
 from starpod.agent.service import Agent
 from starpod.channels.mcp.tools import CHANGING, McpTools
 from starpod.errors import Unavailable
@@ -18,6 +17,7 @@ from starpod.sessions.types import Viewer
 from starpod.tasks import TaskSet
 from starpod.tools.registry import run_tool, schema_of
 from starpod.tools.types import ToolFailure, ToolSpec
+from starpod.version import __version__
 
 if TYPE_CHECKING:
     import mcp_types

@@ -7,7 +7,6 @@ import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from starpod.clock import Clock
 from starpod.config.mcp import REFERENCE, McpServerConfig, references
@@ -15,11 +14,6 @@ from starpod.config.schema import Config
 from starpod.tasks import TaskSet
 from starpod.tools.mcp.connection import Connection
 from starpod.tools.mcp.types import Launch, ServerStatus, ServerTrouble
-
-if TYPE_CHECKING:
-    from pydantic_ai.toolsets import AbstractToolset
-
-    from starpod.tools.types import ToolContext
 
 logger = logging.getLogger(__name__)
 
@@ -104,14 +98,6 @@ class McpServers:
                 async with asyncio.timeout(left_s):
                     for connection in waiting:
                         await connection.settled.wait()
-
-    def beside(self, own: AbstractToolset[ToolContext]) -> AbstractToolset[ToolContext]:
-        """`own` and the tools of all servers, as they are at each turn."""
-        from pydantic_ai.toolsets import CombinedToolset
-
-        from starpod.tools.mcp.toolset import McpTools
-
-        return CombinedToolset([own, McpTools(self)])
 
     async def close(self) -> None:
         """Close every connection; the processes are gone when it returns."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.exceptions import ToolFailed
-from pydantic_ai.toolsets import AbstractToolset
+from pydantic_ai.toolsets import AbstractToolset, CombinedToolset
 from pydantic_ai.toolsets.abstract import ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
 
+from starpod.tools.mcp.servers import McpServers
 from starpod.tools.types import ToolContext
-
-if TYPE_CHECKING:
-    from starpod.tools.mcp.servers import McpServers
 
 _OBJECT = SchemaValidator(core_schema.dict_schema(core_schema.str_schema(), core_schema.any_schema()))
 
@@ -51,3 +49,8 @@ class McpTools(AbstractToolset[ToolContext]):
             if offered is not None:
                 return await connection.call(offered.remote_name, tool_args)
         raise ToolFailed(f"{name} cannot be used now: its MCP server is not connected. It is being started again.")
+
+
+def beside(own: AbstractToolset[ToolContext], servers: McpServers) -> AbstractToolset[ToolContext]:
+    """`own` and the tools of all servers, as they are at each turn."""
+    return CombinedToolset([own, McpTools(servers)])

@@ -1,0 +1,43 @@
+"""The tools that a turn may use, made once for each configuration and role."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from starpod.agent.turn import Turn
+from starpod.config.schema import Config
+from starpod.tools.families import ToolServices, families
+from starpod.tools.mcp.servers import McpServers
+from starpod.tools.registry import toolset
+from starpod.tools.types import ToolContext
+
+if TYPE_CHECKING:
+    from pydantic_ai.toolsets import AbstractToolset
+
+
+class Toolsets:
+    """Our own tools, and those of the MCP servers beside them."""
+
+    def __init__(self, services: ToolServices, servers: McpServers) -> None:
+        self._services = services
+        self._servers = servers
+        self._made: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
+
+    def of(self, turn: Turn) -> AbstractToolset[ToolContext]:
+        """What the turn's configuration offers to its user's role."""
+        known_config, made = self._made
+        if known_config is not turn.config:
+            made = {}
+            self._made = (turn.config, made)
+        is_admin = turn.request.is_admin
+        if is_admin not in made:
+            made[is_admin] = self._make(turn.config, is_admin=is_admin)
+        return made[is_admin]
+
+    def _make(self, config: Config, *, is_admin: bool) -> AbstractToolset[ToolContext]:
+        own = toolset(*families(config, self._services, is_admin=is_admin))
+        if not config.mcp.servers:
+            return own
+        from starpod.tools.mcp.toolset import beside  # not held by gateways without a server
+
+        return beside(own, self._servers)
