@@ -34,6 +34,12 @@ class Running(TypedDict):
     session_ids: Sequence[str]
 
 
+class DeletedMessages(TypedDict):
+    """Ids of the messages that are gone."""
+
+    message_ids: Sequence[int]
+
+
 class Done(TypedDict):
     """It is done."""
 

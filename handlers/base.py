@@ -358,3 +358,10 @@ class UnknownPathHandler(BaseHandler):
     async def prepare(self) -> None:
         await super().prepare()
         raise Refused(404, f"There is nothing at {self.request.path[:200]}")
+
+
+def number_of(text: str, what: str) -> int:
+    """The number that a part of a path names something by. NotFound for anything else."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise NotFound(f"There is no {what} {text[:40]!r}")
+    return int(text)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from handlers.answers import DeliveryAnswer
-from handlers.base import BaseHandler
+from handlers.base import BaseHandler, number_of
 from handlers.queries import DeliveryListQuery
 from starpod.clock import format_time
-from starpod.errors import NotFound
 from starpod.outbox.types import Delivery
 
 
@@ -27,7 +26,7 @@ class DeliveryHandler(BaseHandler):
     """`DELETE /api/outbox/:id`: do not deliver it any more."""
 
     async def delete(self, delivery_id: str) -> None:
-        await self.state.outbox.drop(self.viewer, _number(delivery_id))
+        await self.state.outbox.drop(self.viewer, number_of(delivery_id, "delivery"))
         self.set_status(204)
         self.finish()
 
@@ -36,14 +35,8 @@ class DeliveryRetryHandler(BaseHandler):
     """`POST /api/outbox/:id/retry`: try it again at once, also when it was given up."""
 
     async def post(self, delivery_id: str) -> None:
-        await self.state.outbox.retry(self.viewer, _number(delivery_id))
+        await self.state.outbox.retry(self.viewer, number_of(delivery_id, "delivery"))
         self.send_json({"ok": True})
-
-
-def _number(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise NotFound(f"There is no delivery {text[:40]!r}")
-    return int(text)
 
 
 def _shown(each: Delivery) -> DeliveryAnswer:

@@ -233,6 +233,14 @@ class SessionChanged(TypedDict):
     is_running: bool
 
 
+class MessagesDeleted(TypedDict):
+    """Messages of a session of the user's are gone. Only for sockets opened with `sessions=1`."""
+
+    type: Literal["messages_deleted"]
+    session_id: str
+    message_ids: Sequence[int]
+
+
 class UsageMessage(TypedDict):
     """What a running turn has used so far, after each call of the model but the last. Only for sockets opened with `sessions=1`."""
 
@@ -269,5 +277,6 @@ Message = (
     | InstanceChanged
     | ApprovalWaiting
     | SessionChanged
+    | MessagesDeleted
     | UsageMessage
 )

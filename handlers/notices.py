@@ -17,6 +17,7 @@ from starpod.approvals.types import Question
 from starpod.cron.types import CronComplete
 from starpod.events import ConfigRejected, ConfigReloaded
 from starpod.instances.types import InstanceStatusChanged
+from starpod.sessions.types import Session
 from starpod.usage.budget_types import BudgetNotice
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Notices:
             events.subscribe(InstanceStatusChanged, self._on_instance),
             state.agent.approvals.subscribe(self._on_question),
             state.agent.turns.watch(self._on_turn),
+            state.agent.deletions.subscribe(self._on_deletion),
         )
 
     def close(self) -> None:
@@ -89,6 +91,10 @@ class Notices:
             return
         changed = wire.session_event(turn.session_id, is_running=activity == "busy")
         self.tell(changed, lambda socket: socket.watches_sessions and owns(socket.viewer, turn.user_id))
+
+    def _on_deletion(self, session: Session, message_ids: tuple[int, ...]) -> None:
+        gone = wire.deleted_event(session.id, message_ids)
+        self.tell(gone, lambda socket: socket.watches_sessions and owns(socket.viewer, session.user_id))
 
 
 def _is_admin(socket: SocketHandler) -> bool:

@@ -85,6 +85,15 @@ class SessionDeleteQuery(Query):
     permanent: Flag = Field(default=False, description="Beyond recovery, instead of after a while.")
 
 
+class MessageDeleteQuery(Query):
+    """What to delete."""
+
+    scope: Literal["message", "answer"] = Field(
+        default="message",
+        description="The message, a tool call together with its result, or all that the agent said and did in its turn.",
+    )
+
+
 class SessionExportQuery(AskedQuery):
     """The form of an export."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import tornado.iostream
 
 from handlers import wire
-from handlers.answers import Running
-from handlers.base import BaseHandler
+from handlers.answers import DeletedMessages, Running
+from handlers.base import BaseHandler, number_of
 from handlers.chat import answer, stream_turn
 from handlers.operations import EVENT_STREAM
 from handlers.queries import (
     AskedQuery,
+    MessageDeleteQuery,
     MessageListQuery,
     SessionDeleteQuery,
     SessionEventsQuery,
@@ -150,6 +151,18 @@ class MessageListHandler(BaseHandler):
         viewer = self.asked_viewer(query.user)
         messages = await self.state.sessions.messages(viewer, session_id, limit=query.limit, before=query.before)
         self.send_json(messages)
+
+
+class MessageHandler(BaseHandler):
+    """`DELETE /api/sessions/:id/messages/:message_id?scope=message|answer`: for good, also from what the model is shown."""
+
+    async def delete(self, session_id: str, message_id: str) -> None:
+        scope = self.read_query(MessageDeleteQuery).scope
+        deletions, number = self.state.agent.deletions, number_of(message_id, "message")
+        deleted: DeletedMessages = {
+            "message_ids": await deletions.delete_message(self.viewer, session_id, number, scope)
+        }
+        self.send_json(deleted)
 
 
 class TurnListHandler(BaseHandler):

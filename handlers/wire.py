@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import assert_never
 
 from pydantic_core import to_json
@@ -15,6 +16,7 @@ from handlers.events import (
     ConfigReloadedMessage,
     InstanceChanged,
     JobNotification,
+    MessagesDeleted,
     SessionChanged,
     TurnMessage,
     UsageMessage,
@@ -133,6 +135,11 @@ def spent(session_id: str, turn_id: str, usage: UsageRow) -> UsageMessage:
 def session_event(session_id: str, *, is_running: bool) -> SessionChanged:
     """What those who watch are told of a session that gets busy or idle."""
     return {"type": "session_changed", "session_id": session_id, "is_running": is_running}
+
+
+def deleted_event(session_id: str, message_ids: Sequence[int]) -> MessagesDeleted:
+    """What those who watch are told of messages that are gone."""
+    return {"type": "messages_deleted", "session_id": session_id, "message_ids": message_ids}
 
 
 def question_event(question: Question) -> ApprovalWaiting:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from handlers.answers import ApprovalsAnswer, ChatAnswer, FailedChat, Ok, Running, Stopped
+from handlers.answers import ApprovalsAnswer, ChatAnswer, DeletedMessages, FailedChat, Ok, Running, Stopped
 from handlers.approvals import ApprovalHandler, ApprovalListHandler, RememberedHandler
 from handlers.chat import ChatHandler
 from handlers.operations import EVENT_STREAM, Delete, Get, Patch, Post, Route
 from handlers.queries import (
     AskedQuery,
+    MessageDeleteQuery,
     MessageListQuery,
     SessionDeleteQuery,
     SessionEventsQuery,
@@ -32,6 +33,7 @@ from handlers.sessions import (
     BranchListHandler,
     EditHandler,
     ExportHandler,
+    MessageHandler,
     MessageListHandler,
     ReadHandler,
     RegenerateHandler,
@@ -102,6 +104,18 @@ SESSIONS = (
         MessageListHandler,
         "user",
         Get("A session's messages, the oldest first", list[Message], query=MessageListQuery, any_id=True),
+    ),
+    Route(
+        "/api/sessions/{session_id}/messages/{message_id}",
+        MessageHandler,
+        "user",
+        Delete(
+            "Delete a message for good",
+            DeletedMessages,
+            query=MessageDeleteQuery,
+            errors=(409,),
+            about="The model does not hear of it any more. A tool call and its result go together; what it cost stays booked.",
+        ),
     ),
     Route(
         "/api/sessions/{session_id}/turns",

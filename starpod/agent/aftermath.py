@@ -19,6 +19,7 @@ from starpod.memory.files import MemoryFiles
 from starpod.memory.places import has_own_memory
 from starpod.memory.versions import Writer
 from starpod.sessions import store as sessions
+from starpod.sessions.types import Session
 from starpod.tasks import TaskSet
 
 logger = logging.getLogger(__name__)
@@ -65,6 +66,16 @@ class Aftermath:
         """Keep the record of a session that a silence has ended, and look through what was not looked at yet."""
         self._tasks.spawn(self._close(session_id, user_id, is_admin), name="close-session")
 
+    async def write_record(self, session: Session, *, is_admin: bool) -> None:
+        """Write a closed session to the memory folder, in place of an earlier record of it."""
+        rows = await self._database.read(sessions.list_messages, session.id)
+        writer = Writer(session.user_id, is_admin or not has_own_memory(session.user_id), "export", session.id)
+        try:
+            text = await asyncio.to_thread(transcripts.export, session, rows)
+            await self._memory.write(writer, transcripts.export_name(session), text)
+        except StarpodError as error:
+            logger.warning("a closed session could not be written to the memory folder: %s", error)
+
     async def _log(self, turn: Turn) -> None:
         writer = Writer(turn.user_id, turn.request.is_admin, "log", turn.session_id, turn.id)
         try:
@@ -103,13 +114,7 @@ class Aftermath:
         if session is None:
             return
         if config.memory.export_sessions:
-            rows = await self._database.read(sessions.list_messages, session_id)
-            writer = Writer(user_id, is_admin or not has_own_memory(user_id), "export", session_id)
-            try:
-                text = await asyncio.to_thread(transcripts.export, session, rows)
-                await self._memory.write(writer, transcripts.export_name(session), text)
-            except StarpodError as error:
-                logger.warning("a closed session could not be written to the memory folder: %s", error)
+            await self.write_record(session, is_admin=is_admin)
         count = await self._database.read(review_store.count_unreviewed, session_id)
         if count and config.memory.nudge_interval and has_own_memory(user_id):
             await self._review(Subject("review", user_id, is_admin, session_id, "", config), count)

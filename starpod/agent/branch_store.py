@@ -55,6 +55,8 @@ def find_source(
         "SELECT content FROM session_messages WHERE turn_id = ? AND role = 'user' AND id <= ? ORDER BY id",
         (turn_id, 2**62 if message_id is None else message_id),
     ).fetchall()
+    if not texts:
+        raise Conflict("The message was deleted: there is nothing that could be answered again.")
     messages = connection.execute_sql("SELECT message FROM model_messages WHERE turn_id = ? ORDER BY id", (turn_id,))
     return Source(session, turn_id, tuple(row[0] for row in texts), tuple(row[0] for row in messages.fetchall()))
 

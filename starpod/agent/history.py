@@ -17,6 +17,8 @@ from starpod.clock import format_time
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage
 
+DELETED = "[This message was deleted.]"
+"""What the model is shown in place of a person's message that was deleted: somebody must have asked for the answer behind it."""
 INTERRUPTED = "The tool call was interrupted before it returned a result."
 
 
@@ -109,7 +111,10 @@ def asked_again(messages: Sequence[str], texts: Sequence[str], edited: str | Non
     `edited` stands for the last of the texts; files that came along stay.
     """
     parts = [
-        part for message in messages for part in json.loads(message)["parts"] if part["part_kind"] == "user-prompt"
+        part
+        for message in messages
+        for part in json.loads(message)["parts"]
+        if part["part_kind"] == "user-prompt" and part["content"] != DELETED
     ]
     if len(parts) < len(texts):
         parts = [json.loads(user_json(text, now))["parts"][0] for text in texts]

@@ -13,6 +13,7 @@ from starpod.agent.aftermath import Aftermath
 from starpod.agent.branches import Branches
 from starpod.agent.compaction import Compactor
 from starpod.agent.costs import Costs, TokenUsage
+from starpod.agent.deletion import Deletions
 from starpod.agent.earlier import earlier_json
 from starpod.agent.embeddings import Embedders
 from starpod.agent.journal import Journal
@@ -141,6 +142,9 @@ class Agent:
         self.turns = Turns(database, clock, self._tasks, self._run)
         self.files = SessionFiles(database, self.home_of)
         self.branches = Branches(database, self.turns, clock, self._prepare_again)
+        self.deletions = Deletions(
+            database, self.turns, self.memory, self.memory_index, self._aftermath.write_record, self.home_of
+        )
 
     async def open(self) -> list[str]:
         """Settle what a crash left behind; returns the ids of turns that were cut off."""
@@ -228,16 +232,8 @@ class Agent:
         self.turns.forget(session_id)
         self._prompts.forget(session_id)
         files = await self.database.run(sessions.purge, session_id)
-        try:
-            await self.memory.forget_session(session_id)
-        except OSError as error:
-            logger.warning("the export of a deleted session could not be removed: %s", error.strerror)
-        for file in files:
-            path = self.home_of(file.user_id, is_admin=file.is_admin) / file.path
-            try:
-                await asyncio.to_thread(path.unlink, missing_ok=True)
-            except OSError as error:
-                logger.warning("a file of a deleted session could not be removed: %s", error.strerror)
+        await self.deletions.forget_record(session_id)
+        await self.deletions.remove_files(files)
 
     async def require_session(self, viewer: Viewer, session_id: str) -> None:
         """NotFound unless the viewer may see the session."""

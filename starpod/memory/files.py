@@ -70,13 +70,15 @@ class MemoryFiles:
         await self._database.run(versions_store.forget_owner, user_id)
         self.on_change(folder)
 
-    async def forget_session(self, session_id: str) -> None:
-        """Delete the files that a session was exported to, with their versions."""
-        for owner, name in await self._database.read(versions_store.exports_of, session_id):
+    async def forget_session(self, session_id: str) -> bool:
+        """Delete the files that a session was exported to, with their versions; False when there were none."""
+        exports = await self._database.read(versions_store.exports_of, session_id)
+        for owner, name in exports:
             place = locate(self._paths, name, owner or "cron")
             await asyncio.to_thread(place.path.unlink, missing_ok=True)
             await self._database.run(versions_store.forget_file, owner, name)
             self.on_change(place.path)
+        return bool(exports)
 
     async def list_files(self, user_id: str, *, is_admin: bool) -> list[MemoryFile]:
         """The files of a user by name, behind them for admins the agent's own."""

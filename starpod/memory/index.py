@@ -202,6 +202,17 @@ class MemoryIndex:
         if changed:
             self.on_change()
 
+    def forget_messages(self, session_id: str, message_ids: Sequence[int]) -> None:
+        """Single messages were deleted. They are not found any more from now on, and their words go a moment later."""
+        self._tasks.spawn(self._quietly(self._forget_messages(session_id, message_ids)), name="forget-messages")
+
+    async def _forget_messages(self, session_id: str, message_ids: Sequence[int]) -> None:
+        database = await self._live()
+        async with self._writing:
+            changed = await database.run(store.delete_messages, session_id, message_ids)
+        if changed:
+            self.on_change()
+
     async def counts(self) -> tuple[int, int]:
         """How many files and pieces can be found."""
         return await (await self._live()).read(store.counts)

@@ -173,6 +173,17 @@ def delete_session(connection: Connection, session_id: str) -> None:
         _delete_source(connection, row[0])
 
 
+def delete_messages(connection: Connection, session_id: str, message_ids: Sequence[int]) -> int:
+    """Forget single messages of a session; returns how many pieces that were."""
+    rows = connection.execute_sql(
+        "SELECT chunk.id FROM chunk JOIN source ON source.id = chunk.source_id WHERE kind = 1 AND name = ? "
+        f"AND message_id IN ({_places(message_ids)})",
+        (session_id, *message_ids),
+    ).fetchall()
+    _delete(connection, [row[0] for row in rows])
+    return len(rows)
+
+
 def frequencies(connection: Connection, stems: Sequence[str]) -> dict[str, int]:
     """How many chunks hold each stem; those that none holds are left out."""
     rows = connection.execute_sql(

@@ -55,6 +55,13 @@ def forget(connection: peewee.Database, session_id: str) -> None:
     )
 
 
+def forget_messages(connection: peewee.Database, message_ids: tuple[int, ...]) -> None:
+    """Take single messages out of the index."""
+    connection.execute_sql(
+        "DELETE FROM message_search WHERE rowid IN (SELECT value FROM json_each(?))", (json.dumps(message_ids),)
+    )
+
+
 def search(
     connection: peewee.Database, owner_ids: tuple[str, ...] | None, words: tuple[str, ...], limit: int
 ) -> list[SessionHit]:

@@ -162,3 +162,37 @@ async def test_skills_are_offered_at_a_slash(tmp_path: Path) -> None:
         await page.keyboard.press("Enter")
         await expect(reply(page)).to_have_text("Translated.")
         assert "Please translate." in json.dumps(gateway.provider.requests[-1].body)
+
+
+async def test_a_message_and_an_answer_are_deleted_after_one_question(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(
+            script(CallTool("FileList", call_id="c1")), script("An empty home."), script("Never mind.")
+        )
+        page = await browser.page()
+        await say(page, "what is there?")
+        await expect(reply(page)).to_have_text("An empty home.")
+        await say(page, "forget it")
+        await expect(reply(page)).to_have_text("Never mind.")
+        await expect(page.locator(".turn .facts")).to_have_count(2)
+        other = await browser.page(page.url.removeprefix(gateway.url), context=page.context)
+        await expect(other.locator(".trace")).to_have_count(1)
+        await page.bring_to_front()
+        first = page.locator(".turn").first
+        await first.get_by_role("button", name="Delete reply").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+        await expect(first.locator(".trace")).to_have_count(1)
+        await first.get_by_role("button", name="Delete reply").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        await expect(first.locator(".trace, .md")).to_have_count(0)
+        await expect(page.locator(".log")).to_be_focused()
+        await expect(other.locator(".trace")).to_have_count(0)
+        await first.hover()
+        await first.get_by_role("button", name="Delete message").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Delete", exact=True).click()
+        for each in (page, other):
+            await expect(each.locator(".turn")).to_have_count(1)
+            await expect(each.locator(".bubble")).to_have_text("forget it")
+        await page.reload()
+        await expect(page.locator(".turn")).to_have_text(re.compile("^forget it.*Never mind."))
+        await expect(page.locator(".turn")).to_have_count(1)

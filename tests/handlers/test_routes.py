@@ -93,6 +93,7 @@ async def owned(gateway: Gateway, user: User, client: httpx2.AsyncClient) -> dic
         "response_id": (await client.post("/v1/responses", json={"model": "starpod", "input": "hi"})).json()["id"],
         "delivery_id": str((await client.get("/api/outbox")).json()["deliveries"][0]["id"]),
         "turn_id": chat["turn_id"],
+        "message_id": str((await client.get(f"/api/sessions/{session_id}/messages")).json()[0]["id"]),
         "job_id": (await client.post("/api/cron/jobs", json=job)).json()["id"],
         "key_id": (await client.post("/api/keys", json={})).json()["meta"]["id"],
     }

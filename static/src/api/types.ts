@@ -140,6 +140,7 @@ export type OtherFrame =
   | { type: "instance_status_changed"; id: string; name: string; status: string; error: string | null }
   | { type: "usage"; session_id: string; turn_id: string; cost_usd: number }
   | { type: "session_changed"; session_id: string; is_running: boolean }
+  | { type: "messages_deleted"; session_id: string; message_ids: number[] }
   | { type: "resync"; session_id: string; turn_id: string | null }
   | { type: "not_running"; session_id: string }
   | { type: "pong" };

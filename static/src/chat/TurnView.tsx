@@ -7,11 +7,12 @@ import { link } from "../app/router";
 import { bytes, fully, money, number, t } from "../i18n";
 import { Markdown } from "../markdown/Markdown";
 import { line, unsent } from "../socket/socket";
-import { Check, ChevronDown, ChevronLeft, ChevronRight, CodeXml, Copy, Download, FileText, Icon, Pencil, RefreshCw } from "../ui/icons";
+import { Check, ChevronDown, ChevronLeft, ChevronRight, CodeXml, Copy, Download, FileText, Icon, Pencil, RefreshCw, Trash2 } from "../ui/icons";
 import { directionOf, LONG_TEXT as HUGE_TEXT } from "../ui/direction";
 import { MenuButton } from "../ui/menu";
 import { tell } from "../ui/toast";
 import type { Conversation } from "./conversation";
+import { remove } from "./deletion";
 import { isPicture, save, sizeOf, sourceOf } from "./files";
 import { Trace } from "./Trace";
 import { type Part, said, type ShownFile, type ToolPart, type Turn, type UserPart } from "./turns";
@@ -24,6 +25,10 @@ function CopyButton({ text, label }: { text: () => string; label: string }) {
   const [isDone, setDone] = useState(false);
   const copy = () => void navigator.clipboard.writeText(text()).then(() => { setDone(true); setTimeout(() => setDone(false), 1500); }, tell);
   return <button type="button" class="icon-button" aria-label={label} title={label} onClick={copy}><Icon of={isDone ? Check : Copy} size={15} /></button>;
+}
+
+function DeleteButton({ label, run }: { label: string; run: () => Promise<void> }) {
+  return <button type="button" class="icon-button" aria-label={label} title={label} onClick={() => void run()}><Icon of={Trash2} size={15} /></button>;
 }
 
 /** A picture is seen, anything else is a card to save it; a picture that is gone is a card too. */
@@ -97,6 +102,7 @@ function Own({ part, turn, talk, model }: { part: UserPart; turn: Turn; talk: Co
         <div class="actions">
           <CopyButton text={() => part.text} label={t("message.copy")} />
           {part.messageId !== null && <button type="button" class="icon-button edit-button" aria-label={t("message.edit")} title={t("message.edit")} onClick={() => setEditing(true)}><Icon of={Pencil} size={15} /></button>}
+          {part.messageId !== null && !turn.isRunning.value && <DeleteButton label={t("delete.message_short")} run={() => remove(talk, turn, part)} />}
         </div>
       )}
     </div>
@@ -142,6 +148,9 @@ function Failed({ errors, talk, isLast }: { errors: string[]; talk: Conversation
 function Foot({ turn, talk, isLast, isRaw, onRaw }: { turn: Turn; talk: Conversation; isLast: boolean; isRaw: boolean; onRaw: () => void }) {
   const end = turn.end.value;
   const used = turn.used.value;
+  const parts = turn.parts.value;
+  const hasReply = parts.some((part) => part.kind !== "user");
+  const canRetry = isLast && parts.some((part) => part.kind === "user");
   const tokens = end ? end.input_tokens + end.output_tokens : used ? used.input_tokens + used.cache_read + used.cache_write + used.output_tokens : 0;
   const model = (end ?? used)?.model;
   const facts = (end || used) && tokens > 0 ? [...(model ? [model] : []), t("turn.tokens", { n: number(tokens) }), money((end ?? used)!.cost_usd)] : [];
@@ -149,8 +158,9 @@ function Foot({ turn, talk, isLast, isRaw, onRaw }: { turn: Turn; talk: Conversa
     <div class="actions">
       {said(turn) && <CopyButton text={() => said(turn)} label={t("reply.copy")} />}
       {said(turn) && <button type="button" class="icon-button" aria-label={t("reply.raw")} title={t("reply.raw")} aria-pressed={isRaw} onClick={onRaw}><Icon of={CodeXml} size={15} /></button>}
-      {isLast && <button type="button" class="icon-button" aria-label={t("reply.retry")} title={t("reply.retry")} onClick={() => talk.retry(null)}><Icon of={RefreshCw} size={15} /></button>}
-      {isLast && models.value.length > 1 && <MenuButton label={t("reply.retry_with")} class="icon-button narrow" align="start" items={() => modelItems(talk)}><Icon of={ChevronDown} size={13} /></MenuButton>}
+      {canRetry && <button type="button" class="icon-button" aria-label={t("reply.retry")} title={t("reply.retry")} onClick={() => talk.retry(null)}><Icon of={RefreshCw} size={15} /></button>}
+      {canRetry && models.value.length > 1 && <MenuButton label={t("reply.retry_with")} class="icon-button narrow" align="start" items={() => modelItems(talk)}><Icon of={ChevronDown} size={13} /></MenuButton>}
+      {hasReply && <DeleteButton label={t("delete.reply_short")} run={() => remove(talk, turn, null)} />}
       <Versions turn={turn} talk={talk} />
       {facts.length > 0 && <span class="facts" title={fully(turn.at)}>{facts.join(" · ")}</span>}
     </div>

@@ -6,6 +6,7 @@ import { t } from "../i18n";
 import { announce } from "../app/announce";
 import { tell } from "../ui/toast";
 import { deliver, onFrame, onOpen, send } from "../socket/socket";
+import { hearDeleted } from "./deletion";
 import { refreshSessions, sessions, upsertSession } from "./sessions";
 import { addFile, fromMessages, hear, newTurn, said, type Turn, type UserPart, userPart } from "./turns";
 
@@ -150,6 +151,11 @@ export class Conversation {
   async activate(turnId: string): Promise<void> {
     if (!this.id) return;
     await api.post(`api/sessions/${enc(this.id)}/branches/${enc(turnId)}/activate`);
+    await this.reload();
+  }
+
+  /** Forget what is shown and read it anew. */
+  async reload(): Promise<void> {
     this.turns.value = [];
     await this.load();
   }
@@ -245,6 +251,7 @@ export class Conversation {
     if ("seq" in frame) this.#hear(frame as TurnFrame);
     else if (frame.type === "resync") this.#resync(frame.turn_id);
     else if (frame.type === "usage") this.#pay(frame.turn_id, frame.cost_usd);
+    else if (frame.type === "messages_deleted") hearDeleted(this);
     else if (frame.type === "approval_waiting" || frame.type === "not_running") this.follow();
     return true;
   }
