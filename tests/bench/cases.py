@@ -226,6 +226,34 @@ def memory(servers: Servers, plan: Plan) -> list[Figure]:
     return found
 
 
+def metrics(servers: Servers, plan: Plan) -> list[Figure]:
+    """What the metrics cost: the same turns and requests on two gateways, one of which counts nothing and stands as the bare one."""
+    bench = servers.bench
+    pair = [
+        bench.start_gateway(bench.make_agent(f"metrics-{is_metered}"), is_metered=is_metered)
+        for is_metered in (True, False)
+    ]
+    count, seconds = plan.scaled(400), 0.7 if plan.quick else 2.0
+    runs: list[tuple[Runs, Runs]] = [([], []), ([], [])]
+    for number in range(plan.rounds + 1):
+        # Whoever comes first in a round comes second in the next.
+        for target, (of_turns, of_requests) in list(zip(pair, runs, strict=True))[:: 1 if number % 2 else -1]:
+            before = target.cpu_s
+            bench.load("turns", target, clients=16, turns=count, pieces=TOKENS)
+            between = target.cpu_s
+            asked = bench.load("requests", target, clients=8, seconds=seconds, path=SESSIONS_PATH)["rate"] * seconds
+            if number:  # the first round warms up
+                of_turns.append({"cpu_ms": (between - before) / count * 1000})
+                of_requests.append({"cpu_ms": (target.cpu_s - between) / asked * 1000})
+    for target in pair:
+        bench.stop(target)
+    (turns_on, requests_on), (turns_off, requests_off) = runs
+    return [
+        figure("turn with metrics: CPU", "ms", "cpu_ms", turns_on, turns_off),
+        figure("list 20 sessions with metrics: CPU", "ms", "cpu_ms", requests_on, requests_off),
+    ]
+
+
 def costs(servers: Servers, plan: Plan) -> list[Figure]:
     """Cost reports over a million usage rows."""
     bench = servers.bench
@@ -273,6 +301,7 @@ CASES: dict[str, Case] = {
     "streams": streams,
     "stops": stops,
     "memory": memory,
+    "metrics": metrics,
     "costs": costs,
     "notices": notices,
     "schedules": schedules,

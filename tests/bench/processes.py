@@ -73,9 +73,13 @@ class Bench:
         paths.agent_toml.write_text("\n".join(lines) + "\n")
         return folder
 
-    def start_gateway(self, folder: Path, *, port: int = 0, profile: Path | None = None) -> Target:
+    def start_gateway(
+        self, folder: Path, *, port: int = 0, profile: Path | None = None, is_metered: bool = True
+    ) -> Target:
         """A gateway on that agent; with `profile`, one that writes where its time went when it stops."""
-        module = ["starpod.server"] if profile is None else ["tests.bench.profiled", str(profile)]
+        module = ["starpod.server" if is_metered else "tests.bench.unmetered"]
+        if profile is not None:
+            module = ["tests.bench.profiled", str(profile)]
         arguments = [*module, "--dir", str(folder), "--port", str(port or free_port())]
         process = self._start(*arguments, environ=self.environ)
         found = int(arguments[-1])
