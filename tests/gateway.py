@@ -107,6 +107,12 @@ class Gateway:
             self._is_stopped = True
             await self.server.stop()
 
+    async def connected(self) -> None:
+        """Wait until somebody listens: what happens before is not told to a page that is just opening."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while not self.server.app.sockets:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
     def client(self, key: str | None = None) -> httpx2.AsyncClient:
         """An HTTP client with a cookie jar of its own, closed with the gateway."""
         headers = {} if key is None else {"X-API-Key": key}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import WebSocketRoute, expect
 
 from tests.browser.browser import Browser, reply, say
 from tests.browser.test_chat import one_session, shown, slowly
@@ -153,3 +154,21 @@ async def test_a_turn_without_a_token_yet_is_there_after_a_reload_and_in_a_secon
             await expect(each.locator(".live")).to_have_count(0)
             assert (await shown(each)).strip() == ("Worth the wait, " * 8).strip()
             await expect(each.locator(".bubble")).to_have_text(["think"])
+
+
+async def test_a_chat_that_began_while_the_page_was_opening_is_listed(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("Hello."))
+        context = await browser.context()
+        opens = asyncio.Event()
+
+        async def hold(line: WebSocketRoute) -> None:
+            await opens.wait()
+            line.connect_to_server()
+
+        await context.route_web_socket("**/ws?*", hold)
+        page = await browser.page(context=context)
+        await gateway.http.post("/api/chat", json={"text": "from a script"})
+        await expect(page.locator(".session")).to_have_count(0)
+        opens.set()
+        await expect(page.locator(".session")).to_contain_text("from a script")

@@ -228,6 +228,7 @@ async def test_a_finished_job_is_told_beside_the_text_and_marks_its_session(tmp_
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
         gateway.provider.play(script("The bins are due."))
         page = await browser.page()
+        await gateway.connected()
         body = {"name": "bins", "prompt": "look", "schedule": {"kind": "cron", "expr": "0 0 1 1 *"}}
         job = (await gateway.http.post("/api/cron/jobs", json=body)).json()
         await gateway.http.post(f"/api/cron/jobs/{job['id']}/run")

@@ -422,9 +422,10 @@ onFrame((frame) => {
 });
 onOpen((isFirst) => {
   for (const each of everyone()) if (each.id && (each.status.value === "ready" || each.status.value === "failed")) void each.load();
-  if (isFirst) return void setTimeout(() => void learnRunning(), SETTLED_MS);
-  void refreshSessions();
-  void learnRunning();
+  // What happened between the making of the page and now was told to nobody.
+  const catchUp = () => { void refreshSessions(); void learnRunning(); };
+  if (isFirst) setTimeout(catchUp, SETTLED_MS);
+  else catchUp();
 });
 
 export const titleOf = (session: Session | null | undefined): string => session?.title || session?.summary || t("chat.untitled");
