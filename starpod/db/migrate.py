@@ -38,7 +38,13 @@ def migrate(database: Database, steps: Mapping[int, Migration] | None = None) ->
     An existing file is first copied aside as `<name>.before-NNNN`. Raises `Unavailable` for a database that is newer than this program
     or not ours; nothing is changed then.
     """
-    steps = load_migrations() if steps is None else steps
+    try:
+        return _migrate(database, load_migrations() if steps is None else steps)
+    finally:
+        database.leave()
+
+
+def _migrate(database: Database, steps: Mapping[int, Migration]) -> list[int]:
     newest = max(steps, default=0)
     current = database.read_here(_version)
     if current > newest:
