@@ -93,15 +93,8 @@ def common_settings(settings: ClientSettings, options: ModelOptions) -> dict[str
 
 def openai_like_model(settings: ClientSettings, options: ModelOptions, http: httpx2.AsyncClient) -> Model:
     """Chat Completions, streamed with usage; the server behind it decides on details such as the field of the token limit."""
-    from pydantic_ai.models.ollama import OllamaModel
     from pydantic_ai.models.openai import OpenAIChatModel
-    from pydantic_ai.models.openrouter import OpenRouterModel
     from pydantic_ai.profiles.openai import OpenAIModelProfile
-    from pydantic_ai.providers.deepseek import DeepSeekProvider
-    from pydantic_ai.providers.ollama import OllamaProvider
-    from pydantic_ai.providers.openai import OpenAIProvider
-    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
-    from pydantic_ai.providers.openrouter import OpenRouterProvider
 
     client = openai_client(settings, http)
     found: dict[str, Any] = common_settings(settings, options)
@@ -112,20 +105,32 @@ def openai_like_model(settings: ClientSettings, options: ModelOptions, http: htt
     strict = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
     match settings.provider:
         case "openai":
+            from pydantic_ai.providers.openai import OpenAIProvider
+
             return OpenAIChatModel(
                 options.name, provider=OpenAIProvider(openai_client=client), profile=strict, settings=kept
             )
         case "deepseek":
+            from pydantic_ai.providers.deepseek import DeepSeekProvider
+
             return OpenAIChatModel(
                 options.name, provider=DeepSeekProvider(openai_client=client), profile=strict, settings=kept
             )
         case "openrouter":
+            from pydantic_ai.models.openrouter import OpenRouterModel
+            from pydantic_ai.providers.openrouter import OpenRouterProvider
+
             return OpenRouterModel(
                 options.name, provider=OpenRouterProvider(openai_client=client), profile=strict, settings=kept
             )
         case "ollama":
+            from pydantic_ai.models.ollama import OllamaModel
+            from pydantic_ai.providers.ollama import OllamaProvider
+
             found["extra_body"] = {"keep_alive": "5m", **options.body}
             return OllamaModel(options.name, provider=OllamaProvider(openai_client=client), settings=kept)
+    from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
     provider = OpenAICompatibleProvider(settings.provider, openai_client=client)
     return OpenAIChatModel(
         options.name, provider=provider, profile=strict if settings.provider == "groq" else None, settings=kept
@@ -293,9 +298,12 @@ def import_sdk(provider: str) -> None:
             import pydantic_ai.models.anthropic
         elif provider == "gemini":
             import pydantic_ai.models.google
-        elif provider != "offline":
+        elif provider == "ollama":
             import pydantic_ai.models.ollama
+        elif provider == "openrouter":
             import pydantic_ai.models.openrouter
+        elif provider != "offline":
+            import pydantic_ai.models.openai
             import pydantic_ai.providers.deepseek
             import pydantic_ai.providers.openai_compatible  # noqa: F401
     except ImportError:
