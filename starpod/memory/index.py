@@ -6,9 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from starpod.clock import Clock
@@ -17,16 +17,15 @@ from starpod.db.database import Database
 from starpod.errors import StarpodError, Unavailable
 from starpod.memory import folders, messages_store, store
 from starpod.memory.building import Builder, Cutting
-from starpod.memory.lookup import look_up
 from starpod.memory.places import NOBODY
-from starpod.memory.query import parse
-from starpod.memory.ranking import Scale, Weighed, snippet
-from starpod.memory.stems_store import STEMS
-from starpod.memory.types import AGENT, Candidate, Filters, Hit, Kind, Ranker, Reindexed, Scope, Slot, Sought
+from starpod.memory.types import AGENT, Filters, Hit, Kind, Ranker, Reindexed, Scope
 from starpod.memory.watch import FolderWatch
 from starpod.paths import Paths
 from starpod.sessions.types import AGENT_USER_IDS
 from starpod.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from starpod.memory.finding import Search
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,6 @@ MOST_RESULTS = 50
 DEBOUNCE_S = 0.3
 RESCAN_S = 60.0
 RECONCILE_S = 60.0
-RANK_CONSTANT = 60
 READERS = 3
 
 
@@ -62,6 +60,7 @@ class MemoryIndex:
         self._core_generation = -1
         self._scanned_at = self._reconciled_at = clock.monotonic()
         self._opened = asyncio.Event()
+        self._search_type: type[Search] | None = None
         self._searches = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -100,42 +99,28 @@ class MemoryIndex:
         Looks into the files of `user_id` (None while no user exists) and of the agent, and into the conversations of `user_id`, for
         admins also the agent's own. `since` and `until` are ISO days. Raises Unavailable while the index cannot be read.
         """
-        today = self.today()
-        question = parse(text, today)
+        if self._search_type is None:
+            self._search_type = await asyncio.to_thread(_import_search)
         limit = max(0, min(limit, MOST_RESULTS))
-        if question.is_empty or not limit:
-            return []
         scopes = _scopes(user_id or NOBODY, is_admin=is_admin or user_id is None, kind=kind)
         filters = Filters(source, since, until)
+        search = self._search_type(text, today=self.today(), scopes=scopes, filters=filters, limit=limit)
+        if search.is_empty or not limit:
+            return []
         database = await self._live()
         settings = self._config().memory
         self._searches += 1
         self._idle.clear()
         try:
-            second = await self._second(question.text, scopes, database, limit)
-
-            def find(connection: store.Connection) -> tuple[Sought, list[Weighed]]:
-                sought, candidates = look_up(connection, question, scopes, filters)
-                known = {each.id for each in candidates}
-                extra = [each for each in store.candidates(connection, second) if _fits(each, scopes, filters)]
-                scale = Scale(
-                    sought,
-                    STEMS.of,
-                    today=today,
-                    half_life_days=settings.half_life_days,
-                    mmr_lambda=settings.mmr_lambda,
-                )
-                if not extra:
-                    return sought, scale.order(candidates, limit)
-                candidates += [each for each in extra if each.id not in known]
-                return sought, scale.fused(candidates, [each.id for each in extra], limit, RANK_CONSTANT)
-
-            sought, weighed = await database.read(find)
+            second = await self._second(search.text, scopes, database, limit)
+            hits = await database.read(
+                search.run, second, half_life_days=settings.half_life_days, mmr_lambda=settings.mmr_lambda
+            )
         finally:
             self._searches -= 1
             if not self._searches:
                 self._idle.set()
-        return [_hit(each, sought.slots) for each in await self._living(weighed)]
+        return await self._living(hits)
 
     def note_changed(self, path: Path) -> None:
         """A file or folder has changed: it is looked at within a second or two. Call it on the loop."""
@@ -315,13 +300,13 @@ class MemoryIndex:
         keys = await self.ranker.rank(text, owners, max(30, 3 * limit))
         return await database.read(store.numbers_of, keys) if keys else []
 
-    async def _living(self, weighed: list[Weighed]) -> list[Weighed]:
+    async def _living(self, hits: list[Hit]) -> list[Hit]:
         """Without messages that were deleted a moment ago."""
-        said = [each.candidate.message_id for each in weighed if each.candidate.message_id is not None]
+        said = [each.message_id for each in hits if each.message_id is not None]
         if not said:
-            return weighed
+            return hits
         living = await self._core.read(messages_store.living_messages, said)
-        return [each for each in weighed if each.candidate.message_id is None or each.candidate.message_id in living]
+        return [each for each in hits if each.message_id is None or each.message_id in living]
 
     def _builder(self, database: Database) -> Builder:
         memory = self._config().memory
@@ -347,6 +332,7 @@ def open_index(path: Path) -> Database:
                 if database.read_here(lambda connection: connection.get_tables()):
                     raise Unavailable("The memory index was made by another version.")
                 database.run_here(store.create)
+            database.leave()
             return database
         except Exception as error:
             database.close()
@@ -380,35 +366,7 @@ def _scopes(user_id: str, *, is_admin: bool, kind: Kind | None) -> list[Scope]:
     return [scope for scope in dict.fromkeys(scopes) if kind in (None, scope.kind)]
 
 
-def _fits(candidate: Candidate, scopes: Sequence[Scope], filters: Filters) -> bool:
-    return (
-        Scope(candidate.owner, candidate.kind) in scopes
-        and filters.source in (None, candidate.source)
-        and (filters.since is None or candidate.date >= filters.since)
-        and (filters.until is None or "" < candidate.date <= filters.until)
-    )
+def _import_search() -> type[Search]:
+    from starpod.memory.finding import Search
 
-
-def _hit(weighed: Weighed, slots: Sequence[Slot]) -> Hit:
-    found = weighed.candidate
-    text, marks = snippet(found.text, weighed.matches, slots)
-    hit = Hit(
-        source=found.source,
-        text=found.text,
-        line_start=found.line_start,
-        line_end=found.line_end,
-        score=round(weighed.score, 4),
-        snippet=text,
-        marks=marks,
-        kind=found.kind,
-        date=found.date or None,
-    )
-    if found.kind == "message":
-        return replace(
-            hit,
-            source=f"sessions/{found.source}",
-            session_id=found.source,
-            message_id=found.message_id,
-            role=found.role,
-        )
-    return hit
+    return Search

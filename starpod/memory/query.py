@@ -16,6 +16,7 @@ MAX_WORDS = 32
 MAX_GRAMS = 24
 _PHRASE = regex.compile(r'["“„«「『]([^"“”„«»「」『』]{1,300})["”“»」』]')
 _HYPHENATED = regex.compile(r"(?<![\w-])[\p{L}\p{N}]{1,20}(?:-[\p{L}\p{N}]{1,20}){1,3}(?![\w-])")
+_WORDS = regex.compile(scripts.WORD)
 _TERM = regex.compile(r"([\p{L}\p{N}\p{M}]+(?:['\u2019][\p{L}]{1,2}\b)?)(\*?)")
 
 
@@ -57,7 +58,7 @@ def parse(text: str, today: date) -> Question:
     text = text[:MAX_QUERY_CHARS].encode(errors="replace").decode()
     folded = scripts.fold(text)
     phrases = tuple(
-        phrase for found in _PHRASE.findall(folded) if len(scripts.WORD.findall(phrase := " ".join(found.split()))) > 1
+        phrase for found in _PHRASE.findall(folded) if len(_WORDS.findall(phrase := " ".join(found.split()))) > 1
     )[:4]
     times = times_named(text, today)
     exact = [(time.start, time.end) for time in times if time.is_exact]

@@ -4,38 +4,48 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
 
-import regex
+if TYPE_CHECKING:
+    import regex
 
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}ー々〆"
-_RUN = regex.compile(rf"[{_UNSPACED}]+")
-_LONG_WORDED = regex.compile(r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
-_HALF_WIDTH = regex.compile(r"[\uff65-\uff9f]")
+_RUN = rf"[{_UNSPACED}]+"
+_LONG_WORDED = r"[\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
+_HALF_WIDTH = re.compile(r"[\uff65-\uff9f]")
 POINTS = r"[\u0591-\u05bd\u05bf-\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670]"
 """Vowel points of Hebrew and Arabic, and the line that only stretches a word."""
-_POINTS = regex.compile(POINTS)
+_POINTS = re.compile(POINTS)
 _LOOKALIKES = dict(zip("ßẞøØđĐłŁæÆœŒıىةې", "ssooddllaaooiيهي", strict=True))  # noqa: RUF001
 """Letters that no accent makes, but that people type as others."""
 _DIGIT_GROUPS = re.compile(r"(?<!\d)\d{1,5}(?:[ .,'/-]\d{2,5}){1,5}(?!\d)", re.ASCII)
 _NOT_DIGITS = re.compile(r"\D")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
-WORD = regex.compile(r"[\p{L}\p{N}\p{M}]+")
+WORD = r"[\p{L}\p{N}\p{M}]+"
+
+
+@cache
+def pattern(expression: str) -> regex.Pattern[str]:
+    """A pattern that knows the properties of letters. Their tables are large, and texts in ASCII need none: they load with the first."""
+    import regex
+
+    return regex.compile(expression)
 
 
 def runs(text: str) -> list[str]:
     """The parts of `text` in scripts without spaces between words."""
-    return [] if text.isascii() else _RUN.findall(text)
+    return [] if text.isascii() else pattern(_RUN).findall(text)
 
 
 def without_runs(text: str) -> str:
     """`text` with blanks for those parts, so that whole clauses do not become words."""
-    return text if text.isascii() else _RUN.sub(lambda run: " " * len(run[0]), text)
+    return text if text.isascii() else pattern(_RUN).sub(lambda run: " " * len(run[0]), text)
 
 
 def grams(run: str) -> list[str]:
     """Overlapping pieces: two characters (most Chinese and Japanese words have two), three where words are longer."""
-    size = 3 if _LONG_WORDED.search(run) else 2
+    size = 3 if pattern(_LONG_WORDED).search(run) else 2
     if len(run) <= size:
         return [run]
     return [run[start : start + size] for start in range(len(run) - size + 1)]
@@ -62,7 +72,7 @@ def words(text: str) -> list[str]:
     """Words of scripts with spaces, folded, in order."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
-    return WORD.findall(without_runs(fold(text)))
+    return pattern(WORD).findall(without_runs(fold(text)))
 
 
 def fold(text: str) -> str:
@@ -82,7 +92,7 @@ def _folded(letter: str) -> str:
     if letter in _LOOKALIKES:
         return _LOOKALIKES[letter]
     # In scripts without spaces a mark makes another letter (か, が), and syllables would fall apart (한).
-    if _RUN.match(letter) or _HALF_WIDTH.match(letter):
+    if pattern(_RUN).match(letter) or _HALF_WIDTH.match(letter):
         base = unicodedata.normalize("NFKC", letter)
         return base if len(base) == 1 else letter
     lower = (unicodedata.normalize("NFKD", letter)[:1] or letter).lower()
