@@ -1,114 +1,93 @@
-"""The numbers of one gateway, in a registry of their own. What can be looked up is only when asked."""
+"""The numbers of one gateway. What can be looked up is only when asked."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from starpod.telemetry.numbers import Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
 
 QUICK = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 LONG = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 DATABASE = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 MOST_LABELS = 500
 """Different values of labels that come from outside, as the names of models and tools do; the rest is "other"."""
 
 
 class Metrics:
-    """Counts what happens; gauges are set by whoever asks for the text."""
+    """Counts what happens, on the event loop; gauges are set by whoever asks for the text."""
 
     def __init__(self, version: str) -> None:
-        self.registry = registry = CollectorRegistry(auto_describe=True)
-        ProcessCollector(registry=registry)
-        PlatformCollector(registry=registry)
-        Gauge("starpod_info", "The version.", ["version"], registry=registry).labels(version).set(1)
+        self._info = Gauge("starpod_info", "The version.", ("version",))
+        self._info.set(1, version)
         self._requests = Counter(
-            "starpod_http_requests", "Requests by route and status.", ["method", "route", "status"], registry=registry
+            "starpod_http_requests", "Requests by route and status.", ("method", "route", "status")
         )
-        self._request_seconds = Histogram(
-            "starpod_http_request_seconds", "Time of a request.", ["route"], buckets=QUICK, registry=registry
-        )
-        self._turns = Counter("starpod_turns", "Turns by how they ended.", ["state"], registry=registry)
-        self._turn_seconds = Histogram("starpod_turn_seconds", "Time of a turn.", buckets=LONG, registry=registry)
-        self._calls = Counter(
-            "starpod_model_calls", "Model calls that are booked.", ["model", "purpose"], registry=registry
-        )
+        self._request_seconds = Histogram("starpod_http_request_seconds", "Time of a request.", QUICK, ("route",))
+        self._turns = Counter("starpod_turns", "Turns by how they ended.", ("state",))
+        self._turn_seconds = Histogram("starpod_turn_seconds", "Time of a turn.", LONG)
+        self._calls = Counter("starpod_model_calls", "Model calls that are booked.", ("model", "purpose"))
         self._call_seconds = Histogram(
-            "starpod_model_call_seconds",
-            "Time of a model's answer in a turn.",
-            ["model"],
-            buckets=LONG,
-            registry=registry,
+            "starpod_model_call_seconds", "Time of a model's answer in a turn.", LONG, ("model",)
         )
-        self._tokens = Counter("starpod_tokens", "Tokens by kind.", ["model", "kind"], registry=registry)
-        self._cost = Counter("starpod_cost_usd", "US dollars spent.", ["model"], registry=registry)
-        self._tools = Counter("starpod_tool_calls", "Tool calls by outcome.", ["tool", "outcome"], registry=registry)
-        self._tool_seconds = Histogram(
-            "starpod_tool_call_seconds", "Time of a tool call.", ["tool"], buckets=LONG, registry=registry
-        )
+        self._tokens = Counter("starpod_tokens", "Tokens by kind.", ("model", "kind"))
+        self._cost = Counter("starpod_cost_usd", "US dollars spent.", ("model",))
+        self._tools = Counter("starpod_tool_calls", "Tool calls by outcome.", ("tool", "outcome"))
+        self._tool_seconds = Histogram("starpod_tool_call_seconds", "Time of a tool call.", LONG, ("tool",))
         self._database = Histogram(
-            "starpod_database_seconds", "Time of a database call in its thread.", ["kind"], buckets=DATABASE,
-            registry=registry,
-        )  # fmt: skip
-        self._delay = Histogram(
-            "starpod_event_loop_delay_seconds", "How late the gateway's pulse was.", buckets=QUICK, registry=registry
+            "starpod_database_seconds", "Time of a database call in its thread.", DATABASE, ("kind",)
         )
-        self._running = Gauge("starpod_turns_running", "Turns that run.", registry=registry)
-        self._waiting = Gauge(
-            "starpod_turns_waiting", "Turns that wait for their session or a place.", registry=registry
-        )
-        self._deliveries = Gauge(
-            "starpod_outbox_deliveries", "Messages to people outside.", ["state"], registry=registry
-        )
-        self._sockets = Gauge("starpod_websockets", "Open WebSockets.", registry=registry)
+        self._database_lock = threading.Lock()
+        self._delay = Histogram("starpod_event_loop_delay_seconds", "How late the gateway's pulse was.", QUICK)
+        self._running = Gauge("starpod_turns_running", "Turns that run.")
+        self._waiting = Gauge("starpod_turns_waiting", "Turns that wait for their session or a place.")
+        self._deliveries = Gauge("starpod_outbox_deliveries", "Messages to people outside.", ("state",))
+        self._sockets = Gauge("starpod_websockets", "Open WebSockets.")
         self._names: dict[str, set[str]] = {}
-        kinds = ("read", "write")
-        self._by_kind = {kind: self._database.labels(kind) for kind in kinds}
-        self._by_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request was answered."""
-        key = (method, route, status)
-        known = self._by_request.get(key)
-        if known is None:
-            known = self._by_request[key] = (
-                self._requests.labels(method, route, str(status)),
-                self._request_seconds.labels(route),
-            )
-        known[0].inc()
-        known[1].observe(seconds)
+        self._requests.add(method, route, str(status))
+        self._request_seconds.add(seconds, route)
 
     def turn(self, state: str, seconds: float) -> None:
         """A turn ended."""
-        self._turns.labels(state).inc()
-        self._turn_seconds.observe(seconds)
+        self._turns.add(state)
+        self._turn_seconds.add(seconds)
 
     def model_call(self, model: str, seconds: float) -> None:
         """A model has answered, or failed to."""
-        self._call_seconds.labels(self._known("model", model)).observe(seconds)
+        self._call_seconds.add(seconds, self._known("model", model))
 
     def used(self, model: str, purpose: str, tokens: dict[str, int], cost_usd: float) -> None:
         """A model call is booked; `tokens` by kind."""
         model = self._known("model", model)
-        self._calls.labels(model, purpose).inc()
+        self._calls.add(model, purpose)
         for kind, count in tokens.items():
             if count > 0:
-                self._tokens.labels(model, kind).inc(count)
+                self._tokens.add(model, kind, by=count)
         if cost_usd > 0:
-            self._cost.labels(model).inc(cost_usd)
+            self._cost.add(model, by=cost_usd)
 
     def tool_call(self, tool: str, is_error: bool, seconds: float) -> None:
         """A tool call ended."""
         tool = self._known("tool", tool)
-        self._tools.labels(tool, "error" if is_error else "ok").inc()
-        self._tool_seconds.labels(tool).observe(seconds)
+        self._tools.add(tool, "error" if is_error else "ok")
+        self._tool_seconds.add(seconds, tool)
 
     def database(self, kind: str, seconds: float) -> None:
         """A database call ended. From any thread."""
-        self._by_kind[kind].observe(seconds)
+        with self._database_lock:
+            self._database.add(seconds, kind)
 
     def loop_delay(self, seconds: float) -> None:
         """The pulse came that late."""
-        self._delay.observe(seconds)
+        self._delay.add(seconds)
 
     def now(self, *, running: int, waiting: int, sockets: int, deliveries: dict[str, int]) -> None:
         """How it stands."""
@@ -116,11 +95,24 @@ class Metrics:
         self._waiting.set(waiting)
         self._sockets.set(sockets)
         for state, count in deliveries.items():
-            self._deliveries.labels(state).set(count)
+            self._deliveries.set(count, state)
 
     def text(self) -> bytes:
         """All in the text format of Prometheus. Takes milliseconds, in any thread."""
-        return generate_latest(self.registry)
+        from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+        from prometheus_client.exposition import generate_latest
+
+        registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        registry.register(self)
+        return generate_latest(registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """What the library asks for when it writes."""
+        for each in vars(self).values():
+            if isinstance(each, Counter | Gauge | Histogram):
+                yield each.family()
 
     def _known(self, kind: str, name: str) -> str:
         names = self._names.setdefault(kind, set())
