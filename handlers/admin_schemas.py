@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, Field, WithJsonSchema
+from pydantic import Field
 
+from handlers.schemas import Body
 from starpod.auth.types import Role
 from starpod.config.sections import page_schema
 
 
-class InstanceBody(BaseModel):
+class InstanceBody(Body):
     """A new instance. `secrets` names those of this gateway's secrets that it gets."""
 
     name: str | None = Field(default=None, max_length=64)
@@ -25,13 +27,13 @@ class InstanceBody(BaseModel):
     secrets: list[str] = Field(default_factory=list, max_length=100)
 
 
-class DocumentBody(BaseModel):
+class DocumentBody(Body):
     """The text of one of the agent's files."""
 
     content: str
 
 
-class HeartbeatBody(BaseModel):
+class HeartbeatBody(Body):
     """What the agent does by itself, and how often."""
 
     enabled: bool
@@ -39,20 +41,20 @@ class HeartbeatBody(BaseModel):
     content: str = ""
 
 
-class FrontendBody(BaseModel):
+class FrontendBody(Body):
     """What the page greets with."""
 
     greeting: str | None = Field(default=None, max_length=2000)
     prompts: list[Annotated[str, Field(max_length=2000)]] = Field(max_length=50)
 
 
-class FolderBody(BaseModel):
+class FolderBody(Body):
     """A new folder of a user."""
 
     id: str
 
 
-class UserBody(BaseModel):
+class UserBody(Body):
     """A new user."""
 
     email: str | None = Field(default=None, examples=["ann@example.org"])
@@ -61,7 +63,7 @@ class UserBody(BaseModel):
     filesystem_enabled: bool = False
 
 
-class UserChangeBody(BaseModel):
+class UserChangeBody(Body):
     """What to change about a user."""
 
     email: str | None = None
@@ -70,14 +72,14 @@ class UserChangeBody(BaseModel):
     filesystem_enabled: bool | None = None
 
 
-class TelegramLinkBody(BaseModel):
+class TelegramLinkBody(Body):
     """The Telegram account of a user: its number, its name, or both."""
 
     telegram_id: int | None = None
     username: str | None = None
 
 
-class SkillChangeBody(BaseModel):
+class SkillChangeBody(Body):
     """What a skill says."""
 
     description: str
@@ -91,7 +93,7 @@ class SkillBody(SkillChangeBody):
     connectors: list[str] = Field(default_factory=list, max_length=50)
 
 
-class SkillDraftBody(BaseModel):
+class SkillDraftBody(Body):
     """What a skill is to be about."""
 
     name: str = Field(max_length=200)
@@ -99,20 +101,20 @@ class SkillDraftBody(BaseModel):
     prompt: str | None = Field(default=None, max_length=20_000)
 
 
-class ModelTestBody(BaseModel):
+class ModelTestBody(Body):
     """Which model to ask, as provider/model."""
 
     model: str = Field(max_length=200)
 
 
-class UserBudgetBody(BaseModel):
+class UserBudgetBody(Body):
     """A user's own limits in USD; null = as configured for everybody."""
 
     daily_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
     monthly_usd: float | None = Field(default=None, ge=0, le=1e9, allow_inf_nan=False)
 
 
-class VaultHostsBody(BaseModel):
+class VaultHostsBody(Body):
     """Where a secret may be sent; null = anywhere."""
 
     allowed_hosts: list[str] | None = None
@@ -124,12 +126,23 @@ class VaultBody(VaultHostsBody):
     value: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Describes a settings page, once somebody asks what it takes: the schema of all settings is large."""
+
+    section: str
+    is_saved: bool
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> dict[str, Any]:
+        return dict(page_schema(self.section, is_saved=self.is_saved))
+
+
 @cache
 def page_type(section: str) -> type[Mapping[str, Any]]:
     """What a settings page may be saved as. It is read key by key (`starpod.config.sections`), by the schema of the settings."""
-    return cast(type[Mapping[str, Any]], Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=True))])
+    return cast(type[Mapping[str, Any]], Annotated[dict[str, Any], _Page(section, is_saved=True)])
 
 
 def shown_page_type(section: str) -> object:
     """What a settings page is shown as."""
-    return Annotated[dict[str, Any], WithJsonSchema(page_schema(section, is_saved=False))]
+    return Annotated[dict[str, Any], _Page(section, is_saved=False)]

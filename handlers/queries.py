@@ -54,7 +54,7 @@ Nothing = Annotated[str | None, BeforeValidator(lambda value: value or None)]
 class Query(BaseModel):
     """What all query strings share: blanks around a value do not count."""
 
-    model_config = ConfigDict(str_strip_whitespace=True)
+    model_config = ConfigDict(str_strip_whitespace=True, defer_build=True)
 
 
 class AskedQuery(Query):

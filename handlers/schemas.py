@@ -7,7 +7,7 @@ import binascii
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from starpod.agent.types import FollowUpMode, IncomingFile
 from starpod.approvals.types import Decision, Remember
@@ -27,7 +27,13 @@ def _decode(value: object) -> object:
         raise ValueError("is not valid base64") from error
 
 
-class Attachment(BaseModel):
+class Body(BaseModel):
+    """What all of them share: the reader of one is made when the first comes, as most gateways never hear most of them."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
+class Attachment(Body):
     """A file in a message; `data` is base64."""
 
     file_name: str = Field(min_length=1, max_length=1000)
@@ -39,7 +45,7 @@ class Attachment(BaseModel):
         return IncomingFile(self.file_name, self.mime_type, self.data)
 
 
-class ChatMessage(BaseModel):
+class ChatMessage(Body):
     """A message to the agent, over HTTP or WebSocket."""
 
     text: str = Field(examples=["What can you do?"])
@@ -64,7 +70,7 @@ class MessageFrame(ChatMessage):
     type: Literal["message"]
 
 
-class CancelFrame(BaseModel):
+class CancelFrame(Body):
     """Stop the running turn of a session, or the named turn."""
 
     type: Literal["cancel"]
@@ -72,7 +78,7 @@ class CancelFrame(BaseModel):
     turn_id: str | None = None
 
 
-class ResumeFrame(BaseModel):
+class ResumeFrame(Body):
     """Follow a session's turn: the events behind `after`, then live."""
 
     type: Literal["resume"]
@@ -81,7 +87,7 @@ class ResumeFrame(BaseModel):
     after: int = Field(default=0, ge=0)
 
 
-class AnswerFrame(BaseModel):
+class AnswerFrame(Body):
     """Let a tool call run that waits, or not."""
 
     type: Literal["approve", "deny"]
@@ -90,7 +96,7 @@ class AnswerFrame(BaseModel):
     remember: Remember = "once"
 
 
-class RegenerateBody(BaseModel):
+class RegenerateBody(Body):
     """Answer the newest message of a session again, perhaps with another model."""
 
     model: str | None = None
@@ -118,69 +124,71 @@ class EditFrame(EditBody):
     session_id: str
 
 
-class PingFrame(BaseModel):
+class PingFrame(Body):
     """Answered by `pong`."""
 
     type: Literal["ping"]
 
 
 ClientFrame = MessageFrame | RegenerateFrame | EditFrame | CancelFrame | ResumeFrame | AnswerFrame | PingFrame
-CLIENT_FRAME: TypeAdapter[ClientFrame] = TypeAdapter(Annotated[ClientFrame, Field(discriminator="type")])
+CLIENT_FRAME: TypeAdapter[ClientFrame] = TypeAdapter(
+    Annotated[ClientFrame, Field(discriminator="type")], config=ConfigDict(defer_build=True)
+)
 
 
-class ReadBody(BaseModel):
+class ReadBody(Body):
     """Mark a session read or unread."""
 
     is_read: bool = True
 
 
-class ArchiveBody(BaseModel):
+class ArchiveBody(Body):
     """Put a session away or bring it back."""
 
     archived: bool = True
 
 
-class SessionChangeBody(BaseModel):
+class SessionChangeBody(Body):
     """What to change about a session."""
 
     title: str | None = Field(default=None, max_length=1000)
     is_pinned: bool | None = None
 
 
-class LoginBody(BaseModel):
+class LoginBody(Body):
     """Sign in with an API key or a one-time code."""
 
     key: str | None = Field(default=None, description="An API key.")
     code: str | None = Field(default=None, description="The code of a sign-in link, good once.")
 
 
-class AnswerBody(BaseModel):
+class AnswerBody(Body):
     """Let a tool call run that waits, or not."""
 
     decision: Decision
     remember: Remember = "once"
 
 
-class StopBody(BaseModel):
+class StopBody(Body):
     """Stop the running turn, or the named one."""
 
     turn_id: str | None = None
 
 
-class RotateBody(BaseModel):
+class RotateBody(Body):
     """How long the old key still works."""
 
     overlap_s: int = 0
 
 
-class KeyBody(BaseModel):
+class KeyBody(Body):
     """A new API key; `expires_at` has a time zone."""
 
     label: str | None = None
     expires_at: datetime | None = None
 
 
-class JobBody(BaseModel):
+class JobBody(Body):
     """A new job. What is left out takes the configured default."""
 
     name: str = Field(examples=["Plants"])
@@ -197,7 +205,7 @@ class JobBody(BaseModel):
     model: str | None = None
 
 
-class JobChangeBody(BaseModel):
+class JobChangeBody(Body):
     """What to change about a job; what is left out or null stays. An empty `timezone` or `model` takes the configured one."""
 
     name: str | None = None
@@ -214,7 +222,7 @@ class JobChangeBody(BaseModel):
     model: str | None = None
 
 
-class PreviewBody(BaseModel):
+class PreviewBody(Body):
     """A schedule to look ahead on."""
 
     schedule: ScheduleArguments
@@ -222,7 +230,7 @@ class PreviewBody(BaseModel):
     count: int = Field(default=5, ge=1, le=50)
 
 
-class MemoryWriteBody(BaseModel):
+class MemoryWriteBody(Body):
     """The new text of a file. With `expected_hash` it is only written over the content of that hash ("" = no file yet)."""
 
     file: str = Field(examples=["MEMORY.md"])
@@ -230,14 +238,14 @@ class MemoryWriteBody(BaseModel):
     expected_hash: str | None = None
 
 
-class MemoryRevertBody(BaseModel):
+class MemoryRevertBody(Body):
     """Go back to a version that the history names."""
 
     file: str
     version: int = Field(ge=1, le=2**53)
 
 
-class FileWriteBody(BaseModel):
+class FileWriteBody(Body):
     """The new text of a file. With `expected_hash` it is only written over the content of that hash ("" = no file yet)."""
 
     path: str
@@ -245,7 +253,7 @@ class FileWriteBody(BaseModel):
     expected_hash: str | None = None
 
 
-class FilePathBody(BaseModel):
+class FilePathBody(Body):
     """Where."""
 
     path: str
@@ -257,7 +265,7 @@ class FileMoveBody(FilePathBody):
     to: str
 
 
-class SeenBody(BaseModel):
+class SeenBody(Body):
     """Which notifications were seen; without `ids`, all."""
 
     ids: list[Annotated[int, Field(ge=0, lt=2**63)]] | None = Field(default=None, max_length=200)

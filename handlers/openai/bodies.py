@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, Discriminator, FailFast, Field, Tag
+from pydantic import BeforeValidator, Discriminator, FailFast, Field, Tag
 
+from handlers.schemas import Body
 from starpod.channels.openai.conversation import Link, Said
 
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
@@ -20,48 +21,48 @@ def _as_parts(content: object) -> object:
     return [{"type": "text", "text": content}] if isinstance(content, str) else content
 
 
-class TextPart(BaseModel):
+class TextPart(Body):
     """Words."""
 
     type: Literal["text", "input_text", "output_text"]
     text: str
 
 
-class RefusalPart(BaseModel):
+class RefusalPart(Body):
     """Words of an assistant that would not."""
 
     type: Literal["refusal"]
     refusal: str
 
 
-class ImageAddress(BaseModel):
+class ImageAddress(Body):
     """An image by its URL."""
 
     url: str = Field(min_length=1)
 
 
-class ImagePart(BaseModel):
+class ImagePart(Body):
     """An image: `data:` URL, or http(s) of a public address."""
 
     type: Literal["image_url", "input_image"]
     image_url: ImageAddress | str
 
 
-class FileContent(BaseModel):
+class FileContent(Body):
     """A file; `file_data` is a `data:` URL, or base64 alone."""
 
     file_data: str = Field(min_length=1)
     filename: str | None = Field(default=None, min_length=1, max_length=1000)
 
 
-class FilePart(BaseModel):
+class FilePart(Body):
     """A file in a chat message."""
 
     type: Literal["file"]
     file: FileContent
 
 
-class InputFilePart(BaseModel):
+class InputFilePart(Body):
     """A file in the input of a response: its content, or its URL."""
 
     type: Literal["input_file"]
@@ -70,14 +71,14 @@ class InputFilePart(BaseModel):
     filename: str | None = Field(default=None, min_length=1, max_length=1000)
 
 
-class Sound(BaseModel):
+class Sound(Body):
     """A recording in base64."""
 
     data: str = Field(min_length=1)
     format: str = Field(pattern=r"^[A-Za-z0-9]{1,10}$")
 
 
-class AudioPart(BaseModel):
+class AudioPart(Body):
     """A recording."""
 
     type: Literal["input_audio"]
@@ -90,20 +91,20 @@ Parts = Annotated[list[Part], FailFast(), Field(max_length=MOST_PARTS)]
 Content = Annotated[Parts, BeforeValidator(_as_parts, json_schema_input_type=str | list[Part] | None)]
 
 
-class ConversationMessage(BaseModel):
+class ConversationMessage(Body):
     """A message of the conversation."""
 
     role: Role
     content: Content = Field(default_factory=list)
 
 
-class StreamOptions(BaseModel):
+class StreamOptions(Body):
     """What a stream is to hold beside the text."""
 
     include_usage: bool = False
 
 
-class ChatCompletionBody(BaseModel):
+class ChatCompletionBody(Body):
     """`POST /v1/chat/completions`."""
 
     messages: Annotated[list[ConversationMessage], FailFast()] = Field(min_length=1, max_length=10_000)
@@ -120,14 +121,14 @@ class InputMessage(ConversationMessage):
     type: Literal["message"] = "message"
 
 
-class ToolResult(BaseModel):
+class ToolResult(Body):
     """What a tool of the client's returned."""
 
     type: Literal["function_call_output", "custom_tool_call_output"]
     output: Content
 
 
-class OtherItem(BaseModel):
+class OtherItem(Body):
     """An item that says nothing to the agent: the call of a tool, reasoning, a reference."""
 
     type: str
@@ -154,7 +155,7 @@ Items = Annotated[list[InputItem], FailFast()]
 Input = Annotated[Items, BeforeValidator(_as_items, json_schema_input_type=str | list[InputItem])]
 
 
-class Conversation(BaseModel):
+class Conversation(Body):
     """A conversation by the client's name for it."""
 
     id: str = Field(min_length=1)
@@ -169,7 +170,7 @@ def _few(given: object) -> object:
 Metadata = Annotated[dict[str, str], BeforeValidator(_few), Field(max_length=MOST_METADATA)]
 
 
-class ResponseBody(BaseModel):
+class ResponseBody(Body):
     """`POST /v1/responses`."""
 
     input: Input = Field(min_length=1, max_length=10_000)
@@ -190,7 +191,7 @@ def _as_texts(given: object) -> object:
 Text = Annotated[str, Field(min_length=1)]
 
 
-class EmbeddingBody(BaseModel):
+class EmbeddingBody(Body):
     """`POST /v1/embeddings`: one text or several."""
 
     input: Annotated[list[Text], FailFast(), BeforeValidator(_as_texts, json_schema_input_type=Text | list[Text])] = (
