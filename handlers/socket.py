@@ -125,7 +125,7 @@ class SocketHandler(tornado.websocket.WebSocketHandler):
         self._tasks.spawn(self._work(), name="inbox")
         # Somebody is about to write: have the MCP servers and the heavy libraries ready by then.
         self.state.agent.mcp.start()
-        self.state.tasks.spawn(self.state.agent.models.warm_up(), name="warm-up")
+        self.state.tasks.spawn(self.state.agent.warm_up(), name="warm-up")
 
     def on_message(self, message: str | bytes) -> None:
         """Queue a message. Those that must not wait (stop, ping) are answered at once."""

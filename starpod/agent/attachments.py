@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from starpod.agent import history
 from starpod.agent.types import IncomingFile
 from starpod.config.schema import AttachmentsConfig
 from starpod.errors import InvalidInput
@@ -52,6 +53,20 @@ def describe(files: Sequence[IncomingFile], saved_as: Sequence[str], names: Sequ
     if names:
         lines.append(f"[Newest files in ~/downloads: {', '.join(names)}]")
     return "\n".join(lines)
+
+
+def user_json(
+    files: Sequence[IncomingFile], text: str, saved_as: Sequence[str], names: Sequence[str], *, shows_images: bool
+) -> str:
+    """The message for the model: text, a line for each file, and images where the model can see them. Blocks."""
+    from pydantic_ai.messages import BinaryContent, ModelRequest, UserContent, UserPromptPart
+
+    text = "\n\n".join(filter(None, (text, describe(files, saved_as, names))))
+    content: list[UserContent] = [text]
+    for file in files:
+        if shows_images and media_type(file) in IMAGE_TYPES:
+            content.append(BinaryContent(data=file.data, media_type=media_type(file)))
+    return history.dump(ModelRequest(parts=[UserPromptPart(content if len(content) > 1 else text)]))
 
 
 def media_type(file: IncomingFile) -> str:

@@ -22,9 +22,7 @@ from starpod.memory.scan import disarmed
 from starpod.memory.transcripts import cut_bytes, for_review
 from starpod.memory.versions import Writer
 from starpod.skills.service import Skills
-from starpod.tools.memory import memory_tools
 from starpod.tools.registry import toolset
-from starpod.tools.skills import skill_tools
 from starpod.tools.types import ToolContext, ToolSpec
 
 if TYPE_CHECKING:
@@ -146,6 +144,9 @@ class MemoryKeeper:
 
     def _specs(self, subject: Subject) -> list[ToolSpec]:
         """The tools of a review. One that waits for a person's word is left out: there is nobody to ask."""
+        from starpod.tools.memory import memory_tools
+        from starpod.tools.skills import skill_tools
+
         specs = list(memory_tools(self.memory, origin=subject.purpose))
         if subject.purpose == "review" and subject.config.self_improve and subject.is_admin:
             specs += skill_tools(self.skills, is_admin=True)

@@ -33,7 +33,7 @@ from starpod.clock import Clock
 from starpod.db.database import Database
 from starpod.errors import StarpodError
 from starpod.sessions import store as sessions
-from starpod.tools.files import read_outgoing
+from starpod.tools.home import read_outgoing
 from starpod.tools.types import OutgoingFile, ToolContext, ToolFailure
 from starpod.usage.budget_types import BudgetExceeded
 

@@ -48,9 +48,9 @@ from starpod.sessions.types import AGENT_USER_IDS, Channel, SessionKey, Viewer
 from starpod.skills.service import Skills
 from starpod.tasks import TaskSet
 from starpod.telemetry.service import Telemetry
-from starpod.tools.families import ToolServices
 from starpod.tools.mcp.servers import McpServers
 from starpod.tools.runs import Runs
+from starpod.tools.services import ToolServices
 from starpod.tools.types import ToolContext
 from starpod.usage.budgets import Budgets
 
@@ -104,6 +104,7 @@ class Agent:
             jobs=self.jobs,
             memory_index=self.memory_index,
         )
+        self._toolsets = Toolsets(tools, self.mcp)
         registry = Registry.load(paths.config_dir / "models.toml")
         self.models = Models(config, credentials, registry)
         self._costs = Costs(registry)
@@ -134,7 +135,7 @@ class Agent:
             calls=calls,
             prompts=self._prompts,
             compactor=Compactor(database, clock, calls.ask, self._flush),
-            toolset=Toolsets(tools, self.mcp).of,
+            toolset=self._toolsets.of,
             tool_context=self._tool_context,
             approvals=self.approvals,
             paid=lambda turn: self.turns.tell(turn, "paid"),
@@ -161,6 +162,11 @@ class Agent:
         await self.memory.close()
         await self.models.aclose()
         await self.internet.aclose()
+
+    async def warm_up(self) -> None:
+        """Import what a turn needs, in a thread: the SDKs of the models, and the tools. Returns at once when that has been done."""
+        await self.models.warm_up()
+        await self._toolsets.load()
 
     async def submit(self, request: TurnRequest) -> Submitted:
         """Check and store a message; its turn runs by itself. Raises InvalidInput before anything is stored, Conflict, Unavailable.
@@ -296,7 +302,7 @@ class Agent:
         check_request(request)
         self.mcp.start()
         attachments.check([(file.file_name, len(file.data)) for file in request.files], config.attachments)
-        await self.models.warm_up()
+        await self.warm_up()
         model = self.models.resolve(request.model).spec
         gap = gap_of(config, request.key.channel)
         text, skill = await self._expanded(request.text)
@@ -309,12 +315,14 @@ class Agent:
         home = self.home_of(request.key.user_id, is_admin=request.is_admin)
         saved_as = await asyncio.to_thread(attachments.save, request.files, home, now)
         names = await asyncio.to_thread(attachments.recent, home)
-        user_json = await asyncio.to_thread(_with_files, request, text, saved_as, names, shows_images=shows_images)
+        user_json = await asyncio.to_thread(
+            attachments.user_json, request.files, text, saved_as, names, shows_images=shows_images
+        )
         return Prepared(config, user_json, model, saved_as, gap, skill, earlier)
 
     async def _prepare_again(self, request: TurnRequest) -> tuple[Prepared, str]:
         """As `_prepare`, for a message that may have files already: also the text for the model, for the caller to put in its place."""
-        await self.models.warm_up()
+        await self.warm_up()
         model = self.models.resolve(request.model).spec
         text, skill = await self._expanded(request.text)
         return Prepared(self._config(), "", model, skill=skill), text
@@ -407,17 +415,3 @@ def gap_of(config: Config, channel: Channel) -> timedelta | None:
         case "telegram" | "email" | "slack":
             minutes: int | None = getattr(config.channels, channel).gap_minutes
             return timedelta(minutes=minutes) if minutes is not None else None
-
-
-def _with_files(
-    request: TurnRequest, text: str, saved_as: tuple[str, ...], names: list[str], *, shows_images: bool
-) -> str:
-    """The message for the model: text, a line for each file, and images where the model can see them."""
-    from pydantic_ai.messages import BinaryContent, ModelRequest, UserContent, UserPromptPart
-
-    text = "\n\n".join(filter(None, (text, attachments.describe(request.files, saved_as, names))))
-    content: list[UserContent] = [text]
-    for file in request.files:
-        if shows_images and attachments.media_type(file) in attachments.IMAGE_TYPES:
-            content.append(BinaryContent(data=file.data, media_type=attachments.media_type(file)))
-    return history.dump(ModelRequest(parts=[UserPromptPart(content if len(content) > 1 else text)]))

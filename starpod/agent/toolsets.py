@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING
 
 from starpod.agent.turn import Turn
 from starpod.config.schema import Config
-from starpod.tools.families import ToolServices, families
+from starpod.imports import import_in_thread
 from starpod.tools.mcp.servers import McpServers
 from starpod.tools.registry import toolset
+from starpod.tools.services import ToolServices
 from starpod.tools.types import ToolContext
 
 if TYPE_CHECKING:
@@ -21,7 +23,14 @@ class Toolsets:
     def __init__(self, services: ToolServices, servers: McpServers) -> None:
         self._services = services
         self._servers = servers
+        self._is_loaded = False
         self._made: tuple[Config | None, dict[bool, AbstractToolset[ToolContext]]] = (None, {})
+
+    async def load(self) -> None:
+        """Import the tools, in a thread. Returns at once when that has been done; `of` comes after it."""
+        if not self._is_loaded:
+            await import_in_thread(importlib.import_module, "starpod.tools.families")
+            self._is_loaded = True
 
     def of(self, turn: Turn) -> AbstractToolset[ToolContext]:
         """What the turn's configuration offers to its user's role."""
@@ -35,6 +44,8 @@ class Toolsets:
         return made[is_admin]
 
     def _make(self, config: Config, *, is_admin: bool) -> AbstractToolset[ToolContext]:
+        from starpod.tools.families import families
+
         own = toolset(*families(config, self._services, is_admin=is_admin))
         if not config.mcp.servers:
             return own

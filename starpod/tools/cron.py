@@ -10,30 +10,26 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.cron.service import CronJobs, NewJob
 from starpod.cron.types import Cron, Interval, Job, OneShot, Schedule, SessionMode
 from starpod.errors import StarpodError
 from starpod.sessions.types import AGENT_USER_IDS, Viewer
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class OneShotArguments(_Arguments):
+class OneShotArguments(Arguments):
     kind: Literal["one_shot"]
     at: str = Field(description="2026-03-20T16:30:00 in the configured time zone, or with an offset such as +01:00")
 
 
-class IntervalArguments(_Arguments):
+class IntervalArguments(Arguments):
     kind: Literal["interval"]
     every_ms: int = Field(description="Milliseconds between two runs, at least 1000")
 
 
-class CronArguments(_Arguments):
+class CronArguments(Arguments):
     kind: Literal["cron"]
     expr: str = Field(description="minute hour day month weekday, e.g. 0 9 * * mon-fri; or @daily, @hourly, @weekly")
 
@@ -41,11 +37,11 @@ class CronArguments(_Arguments):
 ScheduleArguments = Annotated[OneShotArguments | IntervalArguments | CronArguments, Field(discriminator="kind")]
 
 
-class NothingArguments(_Arguments):
+class NothingArguments(Arguments):
     pass
 
 
-class AddArguments(_Arguments):
+class AddArguments(Arguments):
     name: str = Field(description="Short name of the job")
     prompt: str = Field(description="What to do each time, as a message to yourself with all that you need to know")
     schedule: ScheduleArguments
@@ -55,7 +51,7 @@ class AddArguments(_Arguments):
     session_mode: SessionMode = Field(default="isolated", description="isolated: a conversation of its own each time")
 
 
-class NameArguments(_Arguments):
+class NameArguments(Arguments):
     name: str = Field(description="Name of the job, or its id")
 
 
@@ -72,7 +68,7 @@ class UpdateArguments(NameArguments):
     session_mode: SessionMode | None = None
 
 
-class WakeArguments(_Arguments):
+class WakeArguments(Arguments):
     mode: Literal["now", "next"] = Field(default="next", description="now: run the heartbeat at once")
     message: str | None = Field(default=None, description="Not stored: write what is to be done into HEARTBEAT.md")
 

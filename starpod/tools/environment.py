@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 # Clouds, channels and the gateway itself: whatever stands there is the operator's.
 SYSTEM = re.compile(r"(STARPOD|AWS|GOOGLE|GCP|GCLOUD|AZURE|SLACK|TELEGRAM|BRAVE|OAUTH)_.*|.*_API_BASE", re.IGNORECASE)
@@ -24,8 +24,7 @@ SECRET_VALUE = re.compile(
 USUAL = frozenset({"PWD", "OLDPWD", "SHELL", "PATH", "HOME", "LANG", "TZ", "USER", "XDG_SESSION_TYPE"})
 
 
-class EnvArguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+class EnvArguments(Arguments):
     key: str = Field(min_length=1, max_length=200, description="Name of an environment variable")
 
 

@@ -9,12 +9,12 @@ import os
 import stat
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.tools import home as homes
 from starpod.tools.home import resolve
 from starpod.tools.search import SEARCH_TOOLS
-from starpod.tools.types import OutgoingFile, ToolContext, ToolFailure, ToolImage, ToolOutput, ToolSpec
+from starpod.tools.types import Arguments, OutgoingFile, ToolContext, ToolFailure, ToolImage, ToolOutput, ToolSpec
 
 __all__ = ["FILE_TOOLS", "STANDARD_FOLDERS", "resolve"]
 
@@ -29,22 +29,18 @@ _SNIFF_BYTES = 8_192
 _SKIP_BYTES = 1_048_576
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class ReadArguments(_Arguments):
+class ReadArguments(Arguments):
     file_path: str = Field(description="File in the home directory, e.g. documents/plan.md")
     offset: int = Field(default=1, ge=1, description="First line to show, counted from 1")
     limit: int = Field(default=2_000, ge=1, le=100_000, description="How many lines to show")
 
 
-class WriteArguments(_Arguments):
+class WriteArguments(Arguments):
     file_path: str = Field(description="File in the home directory; missing folders are made")
     content: str = Field(description="The whole new content")
 
 
-class EditArguments(_Arguments):
+class EditArguments(Arguments):
     file_path: str
     old_string: str = Field(
         description="Text to replace, exactly as it stands in the file, with enough around it to be unique"
@@ -53,7 +49,7 @@ class EditArguments(_Arguments):
     replace_all: bool = Field(default=False, description="Replace every occurrence instead of a unique one")
 
 
-class PathArguments(_Arguments):
+class PathArguments(Arguments):
     path: str = Field(description="Path in the home directory")
 
 
@@ -62,7 +58,7 @@ class FileWriteArguments(PathArguments):
     append: bool = Field(default=False, description="Add to the end of the file instead of replacing it")
 
 
-class FileListArguments(_Arguments):
+class FileListArguments(Arguments):
     path: str = Field(default=".", description="Directory in the home directory")
 
 
@@ -162,15 +158,6 @@ async def attach(context: ToolContext, arguments: PathArguments) -> str:
     file = await asyncio.to_thread(_outgoing, context, arguments.path)
     context.attach(file)
     return f"Attached {file.file_name} ({file.size_bytes} bytes). It is sent together with the answer."
-
-
-def read_outgoing(file: OutgoingFile) -> bytes:
-    """What is to be sent. ToolFailure when another file, or a link to one, took its place since it was attached; OSError."""
-    with os.fdopen(homes.open_file(file.home, file.path), "rb") as opened:
-        data = opened.read(file.size_bytes + 1)
-    if len(data) > file.size_bytes:
-        raise ToolFailure("The file has grown since it was attached.")
-    return data
 
 
 def _outgoing(context: ToolContext, name: str) -> OutgoingFile:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from starpod.tools.types import ToolFailure
+from starpod.tools.types import OutgoingFile, ToolFailure
 
 MAX_PATH_BYTES = 4096
 MAX_NAME_BYTES = 255
@@ -174,6 +174,15 @@ def move_entry(home: Path, path: Path, to: Path) -> None:
 def lock(path: Path) -> threading.Lock:
     """Held while a file is read, changed and written back, so that two turns do not lose each other's change."""
     return _locks[hash(path) % len(_locks)]
+
+
+def read_outgoing(file: OutgoingFile) -> bytes:
+    """What is to be sent. ToolFailure when another file, or a link to one, took its place since it was attached; OSError."""
+    with os.fdopen(open_file(file.home, file.path), "rb") as opened:
+        data = opened.read(file.size_bytes + 1)
+    if len(data) > file.size_bytes:
+        raise ToolFailure("The file has grown since it was attached.")
+    return data
 
 
 def _wanted(base: Path, path: str) -> Path:

@@ -5,28 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.errors import StarpodError
 from starpod.memory.files import MemoryFiles
 from starpod.memory.versions import Origin, Writer
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 MAX_TEXT_BYTES = 45_000
 """What one MemoryRead shows, below the 50,000 bytes to which a tool result is cut by default."""
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class ReadArguments(_Arguments):
+class ReadArguments(Arguments):
     file: str = Field(description="Memory file, e.g. MEMORY.md, USER.md or memory/2026-03-20.md")
     start_line: int = Field(default=1, ge=1, description="First line to show, counted from 1")
     end_line: int | None = Field(default=None, ge=1, description="Last line to show; the end of the file when left out")
 
 
-class WriteArguments(_Arguments):
+class WriteArguments(Arguments):
     file: str = Field(
         description="USER.md (who the person is), MEMORY.md (lasting facts), or a file in memory/, e.g. memory/projects.md"
     )
@@ -37,7 +33,7 @@ class WriteArguments(_Arguments):
     )
 
 
-class AppendDailyArguments(_Arguments):
+class AppendDailyArguments(Arguments):
     text: str = Field(description="What happened or was said today, in a few sentences")
 
 

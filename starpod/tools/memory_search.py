@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.errors import StarpodError
 from starpod.memory.index import MemoryIndex
 from starpod.memory.types import Hit
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 MAX_RESULT_CHARS = 40_000
 
 
-class SearchArguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class SearchArguments(Arguments):
     query: str = Field(description="What to look for: a plain question or a few words; days may be named")
     limit: int = Field(default=5, ge=1, le=50, description="How many passages at most")
 

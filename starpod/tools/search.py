@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Literal
 
 import regex
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.tools import home as homes
 from starpod.tools import walk
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 MAX_FOUND = 200
 MAX_RESULT_BYTES = 45_000
@@ -45,16 +45,12 @@ _TYPES: dict[str, tuple[str, ...]] = {
 }
 
 
-class GlobArguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class GlobArguments(Arguments):
     pattern: str = Field(description="Glob such as *.md, documents/**/*.txt or {a,b}*.py")
     path: str = Field(default=".", description="Directory to search in")
 
 
-class GrepArguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class GrepArguments(Arguments):
     pattern: str = Field(description="Regular expression, matched line by line")
     path: str = Field(default=".", description="File or directory to search in")
     glob: str | None = Field(default=None, description="Only files whose path matches this glob")

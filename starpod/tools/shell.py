@@ -4,31 +4,27 @@ from __future__ import annotations
 
 import asyncio
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.config.schema import Config
 from starpod.tools import sandbox
 from starpod.tools.run import Run
 from starpod.tools.runs import Runs
 from starpod.tools.sandbox import Limits
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 MOST_BACKGROUND_RUNS = 8
 """Of one user at a time."""
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class BashArguments(_Arguments):
+class BashArguments(Arguments):
     command: str = Field(min_length=1, max_length=100_000, description="What to run; it starts in the home directory")
     timeout: int = Field(default=120_000, ge=1, description="Longest time in milliseconds")
     description: str = Field(default="", description="What it does, in a few words")
     run_in_background: bool = Field(default=False, description="Return at once; BashOutput and BashStop take the id")
 
 
-class RunArguments(_Arguments):
+class RunArguments(Arguments):
     id: str = Field(description="Id of a command that was started in the background")
 
 

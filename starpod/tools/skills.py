@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.errors import StarpodError
 from starpod.memory.scan import find_problem
@@ -19,20 +19,16 @@ from starpod.skills.service import Skills
 from starpod.skills.types import Skill
 from starpod.tools import home as homes
 from starpod.tools.files import ReadArguments, read
-from starpod.tools.types import ToolContext, ToolFailure, ToolOutput, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolOutput, ToolSpec
 
 MAX_COPY_BYTES = 20 * 1_048_576
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class ListArguments(_Arguments):
+class ListArguments(Arguments):
     pass
 
 
-class NameArguments(_Arguments):
+class NameArguments(Arguments):
     name: str = Field(description="Name of the skill, e.g. weekly-report")
 
 

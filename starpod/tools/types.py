@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,12 @@ class ToolImage:
 
 
 ToolOutput: TypeAlias = str | ToolImage
+
+
+class Arguments(BaseModel):
+    """What the arguments of all tools share: others are ignored, and the reader is made when the tool is first offered."""
+
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 @dataclass(frozen=True, slots=True)

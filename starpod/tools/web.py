@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.config.schema import InternetConfig
 from starpod.errors import StarpodError
 from starpod.net.guarded import Fetched, GuardedClient
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 READER = Path(__file__).with_name("readable.py")
 READING_SECS = 20.0
@@ -33,15 +33,11 @@ TEXT = re.compile(
 TAG = re.compile(r"<[^>]{0,200}>")
 
 
-class _Arguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
-
-class FetchArguments(_Arguments):
+class FetchArguments(Arguments):
     url: str = Field(description="Address of a page, with http:// or https://")
 
 
-class SearchArguments(_Arguments):
+class SearchArguments(Arguments):
     query: str = Field(min_length=1, max_length=400, description="What to look for")
     count: int = Field(default=5, ge=1, le=20, description="How many results")
 

@@ -10,6 +10,7 @@ import pytest
 from pydantic_ai import BinaryContent
 
 from starpod.tools import files
+from starpod.tools import home as homes
 from starpod.tools.types import ToolFailure
 from tests.tools.support import Desk
 
@@ -243,11 +244,11 @@ def test_an_attached_file_that_was_exchanged_is_not_sent(home: Path, desk: Desk,
     (home / "report.txt").write_text("mine")
     desk.text("Attach", path="report.txt")
     (file,) = desk.attached
-    assert files.read_outgoing(file) == b"mine"
+    assert homes.read_outgoing(file) == b"mine"
     (home / "report.txt").unlink()
     if swap == "link":
         (home / "report.txt").symlink_to(home.parent / "secret.txt")
     elif swap == "grown":
         (home / "report.txt").write_text("mine and more")
     with pytest.raises((OSError, ToolFailure)):
-        files.read_outgoing(file)
+        homes.read_outgoing(file)

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from starpod.agent.service import Agent
-from starpod.channels.mcp.tools import CHANGING, McpTools
 from starpod.errors import Unavailable
 from starpod.imports import import_in_thread
 from starpod.sessions.service import Sessions
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
     from mcp.server.lowlevel import Server
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
+
+    from starpod.channels.mcp.tools import McpTools
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -48,7 +49,8 @@ class McpChannel:
     """One for the gateway. Starts with the first request."""
 
     def __init__(self, agent: Agent, sessions: Sessions) -> None:
-        self._tools = McpTools(agent, sessions)
+        self._agent = agent
+        self._sessions = sessions
         self._tasks = TaskSet("mcp-server")
         self._starting = asyncio.Lock()
         self._closing = asyncio.Event()
@@ -99,7 +101,7 @@ class McpChannel:
         async with self._starting:
             if self._manager is None:
                 try:
-                    manager = await import_in_thread(_build, self._tools)
+                    manager = await import_in_thread(_build, self._agent, self._sessions)
                 except ImportError as error:
                     raise Unavailable(MISSING) from error
                 ready = asyncio.Event()
@@ -114,11 +116,15 @@ class McpChannel:
             await self._closing.wait()
 
 
-def _build(tools: McpTools) -> StreamableHTTPSessionManager:
-    """Imports the library: not for the event loop."""
+def _build(agent: Agent, sessions: Sessions) -> StreamableHTTPSessionManager:
+    """Imports the library and the tools: not for the event loop."""
     from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
 
-    return StreamableHTTPSessionManager(_server(tools), max_sessions=MOST_SESSIONS, session_idle_timeout=IDLE_S)
+    from starpod.channels.mcp.tools import McpTools
+
+    return StreamableHTTPSessionManager(
+        _server(McpTools(agent, sessions)), max_sessions=MOST_SESSIONS, session_idle_timeout=IDLE_S
+    )
 
 
 def _server(tools: McpTools) -> Server[Any]:
@@ -161,6 +167,8 @@ def _server(tools: McpTools) -> Server[Any]:
 
 def _described(spec: ToolSpec) -> mcp_types.Tool:
     import mcp_types
+
+    from starpod.channels.mcp.tools import CHANGING
 
     return mcp_types.Tool(
         name=spec.name,

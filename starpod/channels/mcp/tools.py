@@ -6,7 +6,7 @@ import asyncio
 import json
 from dataclasses import asdict, replace
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from starpod.agent.service import Agent
 from starpod.agent.turn import Turn
@@ -17,7 +17,7 @@ from starpod.sessions.types import SessionKey, Viewer
 from starpod.tools.cron import cron_tools
 from starpod.tools.memory import memory_tools
 from starpod.tools.memory_search import memory_search_tools
-from starpod.tools.types import ToolContext, ToolFailure, ToolSpec
+from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
 
 NOBODY = "admin"
 # What the agent's own tools are called here, and what they are good for to somebody who is not the agent.
@@ -36,16 +36,12 @@ OFFERED = {
 CHANGING = frozenset({"memory_write", "memory_append_daily", "run_job", "ask_agent"})
 
 
-class SessionSearchArguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class SessionSearchArguments(Arguments):
     query: str = Field(description="Words of the title or of what was said")
     limit: int = Field(default=10, ge=1, le=50, description="How many sessions at most")
 
 
-class AskArguments(BaseModel):
-    model_config = ConfigDict(extra="ignore")
-
+class AskArguments(Arguments):
     message: str = Field(description="What to say to the agent")
     session: str | None = Field(
         default=None, description="Name of a conversation to go on with; each name has one. A new one when left out"
