@@ -7,7 +7,6 @@ import asyncio
 from handlers.admin_answers import DoctorReport
 from handlers.base import BaseHandler
 from handlers.queries import DoctorQuery
-from starpod.doctor.service import examine
 from starpod.doctor.types import worst
 from starpod.version import __version__
 
@@ -16,6 +15,8 @@ class DoctorHandler(BaseHandler):
     """`GET /api/doctor`: the same as `starpod doctor`; `?offline=true` asks nothing outside this machine."""
 
     async def get(self) -> None:
+        from starpod.doctor.service import examine  # with all that it looks at, which most gateways are never asked for
+
         ask = not self.read_query(DoctorQuery).offline
         async with self.state.examining:
             checks = await asyncio.to_thread(
