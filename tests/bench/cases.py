@@ -16,6 +16,7 @@ from tests.bench.processes import Bench, Target, fetch, free_port, put, wait_for
 from tests.bench.report import Figure
 
 TOKENS = 20
+SETTLED_S = 3.0
 SESSIONS_PATH = "/api/sessions?limit=20"
 
 
@@ -198,12 +199,19 @@ def start(servers: Servers, plan: Plan) -> list[Figure]:
 
 
 def memory(servers: Servers, plan: Plan) -> list[Figure]:
-    """Resident memory after 1,000 turns, and with `--long` its growth over 10,000."""
+    """Resident memory of an idle instance, after 1,000 turns, and with `--long` its growth over 10,000."""
     bench = servers.bench
+    folder = bench.make_agent("small")
+    bench.stop(bench.start_gateway(folder, is_small=True))  # makes the databases
+    small = bench.start_gateway(folder, is_small=True)
+    time.sleep(SETTLED_S)
+    idle = small.resident_mb
+    bench.stop(small)
     gateway = bench.start_gateway(bench.make_agent("memory"))
     bench.load("turns", gateway, clients=8, turns=plan.scaled(1000), pieces=TOKENS)
     after = gateway.resident_mb
     found = [
+        Figure("resident, idle with --small", "MB", idle, None, "< 60 MB", idle < 60),
         Figure(
             f"resident after {plan.scaled(1000):,} turns",
             "MB",
@@ -211,7 +219,7 @@ def memory(servers: Servers, plan: Plan) -> list[Figure]:
             servers.bare.resident_mb,
             "< 130 MB",
             after < 130,
-        )
+        ),
     ]
     if plan.long:
         sizes = []

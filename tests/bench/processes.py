@@ -74,14 +74,20 @@ class Bench:
         return folder
 
     def start_gateway(
-        self, folder: Path, *, port: int = 0, profile: Path | None = None, is_metered: bool = True
+        self,
+        folder: Path,
+        *,
+        port: int = 0,
+        profile: Path | None = None,
+        is_metered: bool = True,
+        is_small: bool = False,
     ) -> Target:
         """A gateway on that agent; with `profile`, one that writes where its time went when it stops."""
         module = ["starpod.server" if is_metered else "tests.bench.unmetered"]
         if profile is not None:
             module = ["tests.bench.profiled", str(profile)]
         arguments = [*module, "--dir", str(folder), "--port", str(port or free_port())]
-        process = self._start(*arguments, environ=self.environ)
+        process = self._start(*arguments, *(["--small"] if is_small else []), environ=self.environ)
         found = int(arguments[-1])
         wait_for_health(found)
         return Target(process, found, f"/ws?token={KEY}", f"X-API-Key: {KEY}\r\n")

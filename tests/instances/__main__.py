@@ -1,4 +1,7 @@
-"""Measures instances with real processes: `python -m tests.instances --count 20`. Prints one figure a line."""
+"""Measures instances with real processes: `python -m tests.instances --count 20`. Prints one figure a line.
+
+Fails when an instance idles too large.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from starpod.instances.child import read_address
 from tests.gateway import ADMIN_KEY
 
 IDLE_S = 5.0
+MOST_RESIDENT_MIB = 60.0
 
 
 def start(folder: Path) -> tuple[subprocess.Popen[bytes], httpx2.Client]:
@@ -42,8 +46,8 @@ def until_running(http: httpx2.Client, instance_id: str) -> None:
         time.sleep(0.02)
 
 
-def measure(folder: Path, count: int) -> None:
-    """All figures, one after the other."""
+def measure(folder: Path, count: int) -> bool:
+    """All figures, one after the other; whether the largest instance is small enough."""
     parent, http = start(folder)
     ids, times = [], []
     for _ in range(count):
@@ -55,9 +59,11 @@ def measure(folder: Path, count: int) -> None:
     place = folder / ".starpod" / "instances"
     pids = {each: int((place / each / "instance.pid").read_text()) for each in ids}
     time.sleep(IDLE_S)
+    largest = 0.0
     for what in ("rss", "pss"):
         taken = [getattr(psutil.Process(pid).memory_full_info(), what) / 2**20 for pid in pids.values()]
         print(f"idle, {what}: mean {statistics.mean(taken):.1f} MiB, most {max(taken):.1f} MiB, {count} instances")
+        largest = max(largest, *taken)
     back = []
     for each, pid in pids.items():
         began = time.perf_counter()
@@ -79,10 +85,11 @@ def measure(folder: Path, count: int) -> None:
     print(f"processes left after delete: {sum(psutil.pid_exists(pid) for pid in pids.values())}")
     parent.terminate()
     parent.wait()
+    return largest < MOST_RESIDENT_MIB
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.instances")
     parser.add_argument("--count", type=int, default=20)
     with tempfile.TemporaryDirectory() as name:
-        measure(Path(name), parser.parse_args().count)
+        sys.exit(not measure(Path(name), parser.parse_args().count))
