@@ -18,10 +18,10 @@ from tests.providers.openai_server import OpenAIServer
 
 pytestmark = pytest.mark.gen_test(timeout=180)
 
-STATIC = Path(__file__).resolve().parents[2] / "static"
-TABLE = (STATIC / "src" / "app" / "pages.ts").read_text(encoding="utf-8")
+APP = Path(__file__).resolve().parents[2] / "static" / "src" / "app"
+TABLE = (APP / "pages.ts").read_text(encoding="utf-8")
 PATTERNS = [found for found in re.findall(r'pattern: "([^"]+)"', TABLE) if not re.search(r"[:*]", found)]
-SECTIONS = re.findall(r'{ id: "([\w-]+)", label:', TABLE)
+SECTIONS = re.findall(r'{ id: "([\w-]+)", label:', (APP / "sections.ts").read_text(encoding="utf-8"))
 PAGES = ("/", *(f"/{pattern}" for pattern in PATTERNS), *(f"/settings/{name}" for name in SECTIONS), "/memory/SOUL.md")
 REPORTS = """window.__reports = []; document.addEventListener('securitypolicyviolation',
     event => window.__reports.push(`${event.violatedDirective} ${event.blockedURI} ${event.sample}`));"""

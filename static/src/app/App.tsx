@@ -11,11 +11,14 @@ import { Toasts } from "../ui/toast";
 import { endSession, isSignedIn } from "./auth";
 import { announcement } from "./announce";
 import { watchNews } from "./news";
-import { overlay, Overlays } from "./overlays";
-import { match, type PageProps, PAGES } from "./pages";
+import { overlay } from "./overlay";
+import { Overlays } from "./overlays";
+import type { PageProps } from "./page";
+import { match, PAGES } from "./pages";
 import { path } from "./router";
 import { installShortcuts } from "./shortcuts";
-import { closeSide, isSideOpen, Sidebar } from "./Sidebar";
+import { closeSide, isSideOpen } from "./side";
+import { Sidebar } from "./Sidebar";
 import { TopBar } from "./TopBar";
 
 const loaded = new Map<string, ComponentType<PageProps>>();

@@ -1,10 +1,10 @@
 /** Navigation and the list of conversations. */
-import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import type { Session } from "../api/types";
 import { archiveSession, deleteSession, hasMore, loadMore, pinSession, renameSession, restoreSession, sessions } from "../chat/sessions";
 import { current } from "../chat/current";
-import { forgetNew, runningSessions, titleOf } from "../chat/conversation";
+import { runningSessions, titleOf } from "../chat/conversation";
+import { newChat } from "../chat/new";
 import { briefly, daysAgo, locale, t } from "../i18n";
 import { ask } from "../ui/dialog";
 import { Archive, Bell, Download, Ellipsis, Icon, LogOut, Mark, Monitor, Moon, PanelLeft, Pencil, Pin, Plus, Search, Sun, Trash2 } from "../ui/icons";
@@ -13,33 +13,12 @@ import { tell, toast } from "../ui/toast";
 import { signOut, user } from "./auth";
 import { at, boot } from "./boot";
 import { unreadNotices } from "./news";
-import { open } from "./overlays";
+import { open } from "./overlay";
 import { isOffered, PAGES } from "./pages";
 import { go, link, path } from "./router";
 import { hintOf } from "./shortcuts";
-import { load, save } from "./storage";
+import { closeSide } from "./side";
 import { setTheme, theme } from "./theme";
-
-const isPhone = () => innerWidth < 768;
-export const isSideOpen = signal(!isPhone() && load("side") !== "closed");
-
-export function openSide(): void {
-  isSideOpen.value = true;
-  if (!isPhone()) save("side", null);
-  requestAnimationFrame(() => document.querySelector<HTMLElement>(".side .brand button:last-child")?.focus());
-}
-
-export function closeSide({ onPhoneOnly = false } = {}): void {
-  if (onPhoneOnly && !isPhone()) return;
-  isSideOpen.value = false;
-  if (!isPhone()) save("side", "closed");
-}
-
-export function newChat(): void {
-  forgetNew();
-  void go("");
-  requestAnimationFrame(() => document.querySelector<HTMLElement>(".composer textarea")?.focus());
-}
 
 const GROUPS = [["group.today", 0], ["group.yesterday", 1], ["group.week", 7], ["group.month", 30]] as const;
 

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { t } from "../i18n";
 import { line } from "../socket/socket";
 import { Icon, Menu, PanelLeft } from "../ui/icons";
-import { isSideOpen, openSide } from "./Sidebar";
+import { isSideOpen, openSide } from "./side";
 import { unreadCount } from "./news";
 
 export function TopBar({ children }: { children?: ComponentChildren }) {

@@ -1,10 +1,7 @@
 /** What lies over the page: palette, shortcuts, notices. Fetched when first opened. */
-import { signal } from "@preact/signals";
+import { effect, signal } from "@preact/signals";
 import type { ComponentType } from "preact";
-
-export type Overlay = "palette" | "shortcuts" | "notices" | "archived";
-export const overlay = signal<Overlay | null>(null);
-export const closeOverlay = (): void => void (overlay.value = null);
+import { closeOverlay, overlay, type Overlay } from "./overlay";
 
 const sources: Record<Overlay, () => Promise<{ default: ComponentType }>> = {
   palette: () => import("../overlay/Palette"),
@@ -16,10 +13,10 @@ const parts = signal<Partial<Record<Overlay, ComponentType>>>({});
 
 const fetched = (which: Overlay): Promise<void> => sources[which]().then((module) => void (parts.value = { ...parts.value, [which]: module.default }));
 
-export function open(which: Overlay): void {
-  overlay.value = which;
-  if (!parts.value[which]) fetched(which).catch(closeOverlay);
-}
+effect(() => {
+  const which = overlay.value;
+  if (which && !parts.peek()[which]) fetched(which).catch(closeOverlay);
+});
 
 /** What people type right after the keys that open it must not land elsewhere: it is there before. */
 export const preparePalette = (): void => void fetched("palette").catch(() => null);

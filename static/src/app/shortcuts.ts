@@ -1,9 +1,10 @@
 /** Every keyboard shortcut in one table; the sheet of Ctrl+/ is drawn from it. */
 import { current } from "../chat/current";
+import { newChat } from "../chat/new";
 import type { Key } from "../i18n";
-import { closeOverlay, open, overlay } from "./overlays";
+import { closeOverlay, open, overlay } from "./overlay";
 import { go } from "./router";
-import { closeSide, isSideOpen, newChat, openSide } from "./Sidebar";
+import { closeSide, isSideOpen, openSide } from "./side";
 
 interface Shortcut {
   name: string;

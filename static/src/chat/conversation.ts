@@ -6,7 +6,6 @@ import { t } from "../i18n";
 import { announce } from "../app/announce";
 import { tell } from "../ui/toast";
 import { deliver, onFrame, onOpen, send } from "../socket/socket";
-import { hearDeleted } from "./deletion";
 import { refreshSessions, sessions, upsertSession } from "./sessions";
 import { addFile, fromMessages, hear, newTurn, said, type Turn, type UserPart, userPart } from "./turns";
 
@@ -25,6 +24,8 @@ export class Conversation {
   readonly session = signal<Session | null>(null);
   readonly hasOlder = signal(false);
   readonly branches = signal<Branch[]>([]);
+  /** Something is being deleted from here: the news of it is none. */
+  isDeleting = false;
   /** A message that was taken back into the box, to be changed there. */
   readonly recalled = signal<{ text: string; files: Attachment[] } | null>(null);
   readonly key: string;
@@ -251,7 +252,7 @@ export class Conversation {
     if ("seq" in frame) this.#hear(frame as TurnFrame);
     else if (frame.type === "resync") this.#resync(frame.turn_id);
     else if (frame.type === "usage") this.#pay(frame.turn_id, frame.cost_usd);
-    else if (frame.type === "messages_deleted") hearDeleted(this);
+    else if (frame.type === "messages_deleted") void (this.isDeleting || this.reload());
     else if (frame.type === "approval_waiting" || frame.type === "not_running") this.follow();
     return true;
   }

@@ -8,8 +8,6 @@ import type { Conversation } from "./conversation";
 import type { Part, Turn, UserPart } from "./turns";
 
 const MOST_ROWS = 1000;
-/** Conversations in which this page deletes: it does not have to be told. */
-const busy = new Set<string>();
 
 /** The id of any message of a turn. */
 async function anchor(talk: Conversation, turn: Turn): Promise<number | undefined> {
@@ -24,7 +22,7 @@ export async function remove(talk: Conversation, turn: Turn, own: UserPart | nul
   const isSure = await confirm({ title: t(own ? "delete.message" : "delete.reply"), text: t("delete.text"), action: t("delete"), isDanger: true });
   if (!isSure || !talk.id) return;
   const { id } = talk;
-  busy.add(id);
+  talk.isDeleting = true;
   try {
     const message = own?.messageId ?? (await anchor(talk, turn));
     if (message === undefined) return await talk.reload();
@@ -40,11 +38,6 @@ export async function remove(talk: Conversation, turn: Turn, own: UserPart | nul
   } catch (error) {
     tell(error);
   } finally {
-    busy.delete(id);
+    talk.isDeleting = false;
   }
-}
-
-/** Another page deleted something of a conversation that is open here. */
-export function hearDeleted(talk: Conversation): void {
-  if (talk.id && !busy.has(talk.id)) void talk.reload();
 }

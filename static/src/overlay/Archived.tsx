@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api } from "../api/client";
 import type { Session } from "../api/types";
-import { closeOverlay } from "../app/overlays";
+import { closeOverlay } from "../app/overlay";
 import { link } from "../app/router";
 import { titleOf } from "../chat/conversation";
 import { archiveSession } from "../chat/sessions";

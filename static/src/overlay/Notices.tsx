@@ -1,7 +1,7 @@
 /** The bell: the last news, read or not. */
 import { useEffect } from "preact/hooks";
 import { loadNotices, markNoticesRead, notices } from "../app/news";
-import { closeOverlay } from "../app/overlays";
+import { closeOverlay } from "../app/overlay";
 import { link } from "../app/router";
 import { briefly, fully, t } from "../i18n";
 import { Dialog } from "../ui/dialog";

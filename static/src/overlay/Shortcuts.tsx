@@ -1,5 +1,5 @@
 /** The sheet of keyboard shortcuts. */
-import { closeOverlay } from "../app/overlays";
+import { closeOverlay } from "../app/overlay";
 import { LOCAL, SHORTCUTS, shown } from "../app/shortcuts";
 import { t } from "../i18n";
 import { Dialog } from "../ui/dialog";

@@ -1,7 +1,7 @@
 /** The files of one's home, where the agent works too. An address that ends in a slash is a folder. */
 import { api } from "../api/client";
 import { hasFiles, isAdmin } from "../app/auth";
-import type { PageProps } from "../app/pages";
+import type { PageProps } from "../app/page";
 import { link, path as here } from "../app/router";
 import { t } from "../i18n";
 import { Empty, Failure, PageHead, useLoaded } from "../ui/parts";

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import { api, ApiError } from "../api/client";
-import type { PageProps } from "../app/pages";
+import type { PageProps } from "../app/page";
 import { go, link } from "../app/router";
 import { briefly, bytes, fully, t } from "../i18n";
 import { Markdown } from "../markdown/Markdown";

@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { api, enc } from "../api/client";
 import { isAdmin } from "../app/auth";
-import type { PageProps } from "../app/pages";
+import type { PageProps } from "../app/page";
 import { go, link } from "../app/router";
 import { money, number, seconds, t } from "../i18n";
 import { onFrame } from "../socket/socket";

@@ -1,9 +1,9 @@
 /** Settings: a list of sections at the side, one of them beside it. */
 import type { ComponentChildren } from "preact";
 import { isAdmin } from "../app/auth";
-import { SECTION_GROUPS } from "../app/pages";
+import { SECTION_GROUPS } from "../app/sections";
 import { go, link } from "../app/router";
-import type { PageProps } from "../app/pages";
+import type { PageProps } from "../app/page";
 import { setTheme, theme, type Theme } from "../app/theme";
 import { LOCALES, locale, setLocale, t } from "../i18n";
 import { Card, PageHead, Segments } from "../ui/parts";
