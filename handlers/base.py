@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -41,6 +42,8 @@ ADMIN_ONLY = "Admin access required"
 RATE_LIMITED = "Rate limit exceeded"
 TOO_MANY_VALUES = "The body is large and holds too many values; send what is long as a file"
 BODY_LIMIT = 2 * 1024 * 1024
+LARGE_BODY = 256 * 1024
+"""Bytes that are read on the event loop at most, where larger bodies are expected."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 STATUS: dict[type[StarpodError], int] = {
     InvalidInput: 400,
@@ -201,19 +204,32 @@ class BaseHandler(tornado.web.RequestHandler):
 
     def read_body(self, model: type[T]) -> T:
         """The JSON body as the declared type. Raises Refused 413, 415 or 400, InvalidInput with `fields`."""
+        self._check_body(model)
+        read: T = self._parsed()
+        return read
+
+    async def read_large_body(self, model: type[T]) -> T:
+        """`read_body` where bodies may have files in them: a large one is read in a thread."""
+        self._check_body(model)
+        read: T = await asyncio.to_thread(self._parsed) if self._received > LARGE_BODY else self._parsed()
+        return read
+
+    def _check_body(self, model: type[T]) -> None:
         if model is not self.operation.body:
             raise TypeError(f"{self.operation} does not take a {model}")
-        body = self.read_bytes()
+        if self._received > self.body_limit:
+            raise self.too_large()
         content_type = self.request.headers.get("Content-Type", "")
         if content_type.split(";")[0].strip().lower() != JSON:
             raise Refused(415, "Send the body as JSON, with the header Content-Type: application/json")
-        if self.most_values and len(body) > BODY_LIMIT and _has_more_values(self._chunks, self.most_values):
+
+    def _parsed(self) -> Any:
+        if self.most_values and self._received > BODY_LIMIT and _has_more_values(self._chunks, self.most_values):
             raise Refused(413, TOO_MANY_VALUES)
         try:
-            read: T = parse(self.operation.body_adapter, body)
+            return parse(self.operation.body_adapter, b"".join(self._chunks))
         except ValueError as error:
             raise Refused(400, f"The body is not valid JSON: {error}") from error
-        return read
 
     def read_query(self, model: type[Q]) -> Q:
         """The query string as the declared model; of a name that is repeated, the last. Raises Refused 400 with `fields`."""

@@ -169,7 +169,7 @@ class ChatHandler(BaseHandler):
     most_values = CHAT_VALUES
 
     async def post(self) -> None:
-        message = self.read_body(ChatMessage)
+        message = await self.read_large_body(ChatMessage)
         try:
             submitted = await self.state.agent.submit(to_request(message, self.user))
         except InvalidInput as error:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from datetime import datetime
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
+from starpod.agent.attachments import decode_base64
 from starpod.agent.types import FollowUpMode, IncomingFile
 from starpod.approvals.types import Decision, Remember
 from starpod.cron.types import CatchUp, Overlap, SessionMode
@@ -22,8 +21,8 @@ def _decode(value: object) -> object:
     if not isinstance(value, str):
         raise ValueError("must be a base64 text")
     try:
-        return base64.b64decode(value, validate=True)
-    except (binascii.Error, ValueError) as error:
+        return decode_base64(value)
+    except ValueError as error:
         raise ValueError("is not valid base64") from error
 
 

@@ -26,7 +26,7 @@ class ChatCompletionHandler(OpenAIHandler):
     most_values = CHAT_VALUES
 
     async def post(self) -> None:
-        body = self.read_body(ChatCompletionBody)
+        body = await self.read_large_body(ChatCompletionBody)
         question = Question(
             tuple(said(message, f"messages.{number}") for number, message in enumerate(body.messages)),
             model=body.model,

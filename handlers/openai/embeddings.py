@@ -21,7 +21,7 @@ class EmbeddingHandler(OpenAIHandler):
     """Vectors of texts, at the caller's cost."""
 
     async def post(self) -> None:
-        body = self.read_body(EmbeddingBody)
+        body = await self.read_large_body(EmbeddingBody)
         embedded = await self.state.agent.embedders.embed(
             None if body.model in (None, "", DEFAULT_MODEL) else body.model,
             body.input,

@@ -28,7 +28,7 @@ class ResponseListHandler(OpenAIHandler):
     most_values = CHAT_VALUES
 
     async def post(self) -> None:
-        body = self.read_body(ResponseBody)
+        body = await self.read_large_body(ResponseBody)
         submitted = await self.state.openai.ask(
             self.viewer,
             Question(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import mimetypes
 import re
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from starpod.errors import InvalidInput
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 MEGABYTE = 1_048_576
 RECENT_NAMES = 20
+PIECE = 262_144
+"""Characters of base64 that are decoded at a time, a multiple of 4: a few tenths of a millisecond."""
 
 
 def check(files: Sequence[tuple[str, int]], config: AttachmentsConfig) -> None:
@@ -23,6 +26,19 @@ def check(files: Sequence[tuple[str, int]], config: AttachmentsConfig) -> None:
     problems = {name: problem for name, size in files if (problem := _problem(name, size, config))}
     if problems:
         raise InvalidInput("; ".join(problems.values()), fields=problems)
+
+
+def decode_base64(text: str, *, piece: int = PIECE) -> bytes:
+    """The bytes of a base64 text (RFC 4648), which may have nothing else in it. ValueError when it is none.
+
+    Decoded in one call, a large file would keep the interpreter from every other thread, wherever it is done.
+    """
+    if len(text) <= piece:
+        return base64.b64decode(text, validate=True)
+    pieces = [base64.b64decode(text[at : at + piece], validate=True) for at in range(0, len(text), piece)]
+    if any(len(each) != piece // 4 * 3 for each in pieces[:-1]):
+        raise ValueError("padding before the end")
+    return b"".join(pieces)
 
 
 def save(files: Sequence[IncomingFile], home: Path, now: datetime) -> tuple[str, ...]:

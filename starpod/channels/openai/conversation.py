@@ -7,14 +7,13 @@ stands before them is known already where the request names a session, and is he
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
 import mimetypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import unquote_to_bytes
 
+from starpod.agent.attachments import decode_base64
 from starpod.agent.types import EarlierMessage, IncomingFile
 from starpod.errors import InvalidInput, Upstream
 from starpod.net.guarded import GuardedClient
@@ -165,8 +164,8 @@ def from_data_url(link: Link) -> tuple[str, bytes]:
     if "base64" not in (parameter.strip().lower() for parameter in parameters):
         return mime_type or "text/plain", unquote_to_bytes(body)
     try:
-        return mime_type or "application/octet-stream", base64.b64decode("".join(body.split()), validate=True)
-    except (binascii.Error, ValueError) as error:
+        return mime_type or "application/octet-stream", decode_base64("".join(body.split()))
+    except ValueError as error:
         raise InvalidInput(
             "The content of a data: URL is not valid base64", {link.field: "is not valid base64"}
         ) from error
