@@ -7,14 +7,16 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import regex
 from pydantic import Field
 
 from starpod.tools import home as homes
 from starpod.tools import walk
 from starpod.tools.types import Arguments, ToolContext, ToolFailure, ToolSpec
+
+if TYPE_CHECKING:
+    import regex
 
 MAX_FOUND = 200
 MAX_RESULT_BYTES = 45_000
@@ -157,6 +159,8 @@ def _matches(pattern: regex.Pattern[str], relative: str, budget: walk.Budget) ->
 
 
 def _compiled(arguments: GrepArguments) -> regex.Pattern[str]:
+    import regex  # large, and few turns search
+
     if not arguments.pattern or len(arguments.pattern) > walk.MAX_PATTERN_CHARS:
         raise ToolFailure(f"The pattern must have 1 to {walk.MAX_PATTERN_CHARS} characters.")
     try:

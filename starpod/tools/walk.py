@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import regex
+from typing import TYPE_CHECKING
 
 from starpod.tools import home as homes
 from starpod.tools.types import ToolFailure
+
+if TYPE_CHECKING:
+    import regex
 
 MAX_PATTERN_CHARS = 1_000
 MAX_VISITED = 200_000
@@ -80,6 +83,8 @@ def glob_pattern(pattern: str) -> regex.Pattern[str]:
 
     A pattern without a slash matches the name in any folder, as people mean it. ToolFailure when it is unusable.
     """
+    import regex  # large, and few turns search
+
     if not pattern or len(pattern) > MAX_PATTERN_CHARS:
         raise ToolFailure(f"The glob pattern must have 1 to {MAX_PATTERN_CHARS} characters.")
     pattern = pattern.removeprefix("~/").removeprefix("./")
@@ -121,7 +126,7 @@ def _translated(pattern: str) -> str:
         elif character == "," and depth:
             pieces.append("|")
         else:
-            pieces.append({"*": "[^/]*", "?": "[^/]"}.get(character) or regex.escape(character))
+            pieces.append({"*": "[^/]*", "?": "[^/]"}.get(character) or re.escape(character))
         position += 1
     return "".join(pieces)
 
