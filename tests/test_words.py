@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from starpod.paths import shipped
+from tests.gateway import Gateway
 
 SOURCE = Path(__file__).resolve().parents[1] / "static" / "src"
 WORDS = SOURCE / "i18n"
@@ -68,3 +72,25 @@ def test_the_first_screen_finds_its_words_before_any_page_is_fetched() -> None:
 
 def test_what_is_used_is_there() -> None:
     assert used_in(*SHELL_PARTS, "pages") - shell("en").keys() - pages("en").keys() == set()
+
+
+@pytest.mark.gen_test
+async def test_every_setting_has_a_label_in_every_language(tmp_path: Path) -> None:
+    """English is the schema's own. A catalogue names a setting by its place in agent.toml, a secret by its name."""
+    async with Gateway(tmp_path) as gateway:
+        schema = (await gateway.http.get("/api/settings/schema")).json()
+    wanted = {each["key"] for fields in schema["x-sections"].values() for each in fields}
+    secrets = {secret["name"] for secret in schema["x-secrets"].values()}
+    for language in LANGUAGES:
+        words = json.loads((WORDS / language / "settings.json").read_text(encoding="utf-8"))
+        assert words.keys() == wanted | secrets
+        assert [key for key in wanted if len(words[key]) < 2 or not all(map(str.strip, words[key][:2]))] == []
+        assert len(words) > 50
+
+
+def test_the_suggestions_that_ship_are_in_every_language() -> None:
+    prompts = tomllib.loads((shipped("conf") / "frontend.toml").read_text(encoding="utf-8"))["prompts"]
+    own = {text: key for key, text in shell("en").items() if key.startswith("prompt.")}
+    assert own.keys() == set(prompts)
+    for language in LANGUAGES:
+        assert {shell(language)[key] for key in own.values()}.isdisjoint(prompts)

@@ -271,7 +271,9 @@ class BudgetConfig(Section):
 
 
 class ProxyConfig(Section):
-    enabled: bool = Field(default=False, description="Send the agent's requests through the vault's proxy")
+    enabled: bool = Field(
+        default=False, title="Vault proxy", description="Send the agent's requests through the vault's proxy"
+    )
 
 
 class InstancesConfig(Section):

@@ -170,3 +170,32 @@ async def test_going_back_asks_before_it_loses_what_was_typed(tmp_path: Path) ->
         await page.go_back()
         await page.get_by_role("button", name="Leave").click()
         await expect(page.get_by_role("group", name="Theme")).to_be_visible()
+
+
+async def test_forms_and_suggestions_speak_the_readers_language(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway, locale="de-DE") as browser:
+        page = await browser.page("/")
+        await expect(page.get_by_role("button", name="Was weißt du noch über mich?")).to_be_visible()
+        # The helper without a language model speaks English only.
+        await page.get_by_role("button", name="Was kannst du?").click()
+        await expect(page.locator(".bubble")).to_have_text("What can you do?")
+        await page.goto(f"{gateway.url}/settings/agent")
+        form = page.locator("form").first
+        await expect(form.get_by_label("Proxy des Tresors")).to_be_visible()
+        await expect(form.get_by_label("Nachrichten während einer Antwort")).to_contain_text("einfügen")
+        await form.get_by_label("Nachrichten während einer Antwort").select_option(label="anstellen")
+        await form.get_by_role("button", name="Speichern").click()
+        await expect(page.locator(".toast")).to_be_visible()
+        assert (await gateway.http.get("/api/settings/general")).json()["followup_mode"] == "queue"
+
+
+async def test_whoever_is_no_admin_is_told_so_quietly(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        _, key = await gateway.user("user")
+        page = await browser.page("/settings/vault", key=key)
+        for path in ("/settings/vault", "/instances"):
+            await page.goto(gateway.url + path)
+            await expect(page.get_by_role("heading", name="This page is for administrators")).to_be_visible()
+            await expect(page.get_by_role("alert")).to_have_count(0)
+        await page.get_by_role("link", name="To the chat").click()
+        await expect(page.locator(".composer textarea")).to_be_visible()

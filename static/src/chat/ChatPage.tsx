@@ -8,7 +8,7 @@ import { setTitle } from "../app/news";
 import { link, path, rename } from "../app/router";
 import { sessionItems } from "../app/Sidebar";
 import { TopBar } from "../app/TopBar";
-import { t } from "../i18n";
+import { inOwnWords, t } from "../i18n";
 import { ChevronDown, Ellipsis, Icon, Mark } from "../ui/icons";
 import { MenuButton } from "../ui/menu";
 import { tell } from "../ui/toast";
@@ -56,7 +56,12 @@ function Welcome({ talk }: { talk: Conversation }) {
       <h1>{boot.greeting || t("chat.greeting", { name: boot.agent_name })}</h1>
       {isAdmin && models.value[0] === "offline/assistant" && <p class="quiet">{t("chat.no_model")} <a {...link("start")}>{t("chat.first_steps")}</a></p>}
       <div class="prompts">
-        {boot.prompts.map((prompt) => <button type="button" class="button" key={prompt} onClick={() => talk.say(prompt, [], chosenModel.value)}>{prompt}</button>)}
+        {boot.prompts.map((prompt) => {
+          const text = inOwnWords(prompt);
+          // The small helper without a language model knows the English ones only.
+          const said = (chosenModel.value ?? models.value[0]) === "offline/assistant" ? prompt : text;
+          return <button type="button" class="button" key={prompt} onClick={() => talk.say(said, [], chosenModel.value)}>{text}</button>;
+        })}
       </div>
     </div>
   );

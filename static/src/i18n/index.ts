@@ -35,6 +35,12 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
   return text.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ""));
 }
 
+/** A text that came from the gateway, in the reader's language when it is one of those that ship with it. */
+export function inOwnWords(text: string): string {
+  const key = (Object.keys(shell) as Shell[]).find((each) => each.startsWith("prompt.") && shell[each] === text);
+  return key ? t(key) : text;
+}
+
 async function fetched(address: string): Promise<Words> {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${address}: ${answer.status}`);

@@ -1,6 +1,7 @@
 /** Further agents that this gateway runs: how they are, what they say, and the way to them. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, enc } from "../api/client";
+import { isAdmin } from "../app/auth";
 import { at } from "../app/boot";
 import { bytes, type Key, locale, number, t } from "../i18n";
 import { onFrame } from "../socket/socket";
@@ -9,6 +10,7 @@ import { Ellipsis, Icon } from "../ui/icons";
 import { MenuButton } from "../ui/menu";
 import { Empty, Failure, PageHead, useLoaded } from "../ui/parts";
 import { tell, toast } from "../ui/toast";
+import { AdminsOnly } from "./AdminsOnly";
 
 interface Health {
   cpu_percent: number;
@@ -148,7 +150,11 @@ function Row({ instance, reload, onLogs }: { instance: Instance; reload: () => v
   );
 }
 
-export default function Instances() {
+export default function Page() {
+  return isAdmin ? <Instances /> : <div class="page"><PageHead title={t("nav.instances")} /><AdminsOnly /></div>;
+}
+
+function Instances() {
   const { data, problem, reload } = useLoaded(() => api.get<Instance[]>("api/instances"));
   const [logs, setLogs] = useState<Instance | null>(null);
   useEffect(() => onFrame((frame) => frame.type === "instance_status_changed" && reload()), []);

@@ -1,13 +1,14 @@
 /** Settings: a list of sections at the side, one of them beside it. */
 import type { ComponentChildren } from "preact";
 import { isAdmin } from "../app/auth";
-import { SECTION_GROUPS } from "../app/sections";
+import { SECTION_GROUPS, SECTIONS } from "../app/sections";
 import { go, link } from "../app/router";
 import type { PageProps } from "../app/page";
 import { setTheme, theme, type Theme } from "../app/theme";
 import { LOCALES, locale, setLocale, t } from "../i18n";
 import { Card, PageHead, Segments } from "../ui/parts";
 import { tell } from "../ui/toast";
+import { AdminsOnly } from "./AdminsOnly";
 import { Approvals } from "./settings/Approvals";
 import { Budgets } from "./settings/Budgets";
 import { Documents } from "./settings/Documents";
@@ -62,7 +63,9 @@ const CONTENT: Record<string, () => ComponentChildren> = {
 export default function Settings({ params }: PageProps) {
   const groups = SECTION_GROUPS.map((group) => ({ ...group, sections: group.sections.filter((each) => isAdmin || !each.adminOnly) })).filter((group) => group.sections.length);
   const all = groups.flatMap((group) => group.sections);
-  const here = all.find((each) => each.id === params.section) ?? all[0]!;
+  // Whoever follows a link to what only admins may see is told so.
+  const here = SECTIONS.find((each) => each.id === params.section) ?? all[0]!;
+  const isAllowed = all.includes(here);
   return (
     <div class="page settings">
       <PageHead title={t("nav.settings")} />
@@ -76,9 +79,9 @@ export default function Settings({ params }: PageProps) {
       </nav>
       <label class="settings-choice field">
         <span class="hidden">{t("nav.settings")}</span>
-        <select value={here.id} onChange={(event) => void go(`settings/${event.currentTarget.value}`)}>{groups.map((group) => <optgroup key={group.label} label={t(group.label)}>{group.sections.map((each) => <option key={each.id} value={each.id}>{t(each.label)}</option>)}</optgroup>)}</select>
+        <select value={here.id} onChange={(event) => void go(`settings/${event.currentTarget.value}`)}>{!isAllowed && <option value={here.id} hidden>{t(here.label)}</option>}{groups.map((group) => <optgroup key={group.label} label={t(group.label)}>{group.sections.map((each) => <option key={each.id} value={each.id}>{t(each.label)}</option>)}</optgroup>)}</select>
       </label>
-      <div class="settings-content" key={here.id}>{CONTENT[here.id]!()}</div>
+      <div class="settings-content" key={here.id}>{isAllowed ? CONTENT[here.id]!() : <Card><AdminsOnly /></Card>}</div>
     </div>
   );
 }

@@ -3,7 +3,7 @@ import type { ComponentChildren } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError } from "../../api/client";
 import { leaveGuard } from "../../app/router";
-import { t } from "../../i18n";
+import { locale, t } from "../../i18n";
 import { confirm } from "../../ui/dialog";
 import { Card, Failure, Field, useLoaded } from "../../ui/parts";
 import { tell, toast } from "../../ui/toast";
@@ -54,7 +54,7 @@ function Control({ spec, value, ids, onChange }: { spec: FieldSpec; value: unkno
       return (
         <select {...ids} value={text} onChange={(event) => onChange(event.currentTarget.value || null)}>
           {spec.isNullable && <option value="">{t("settings.none")}</option>}
-          {spec.choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+          {spec.choices.map(({ value: choice, label }) => <option key={choice} value={choice}>{label}</option>)}
         </select>
       );
     case "number":
@@ -87,7 +87,7 @@ function Secret({ ids, value, onChange }: { ids: Record<string, unknown>; value:
 const sent = (spec: FieldSpec, value: unknown): unknown => (spec.kind === "list" ? (value as string[]).map((line) => line.trim()).filter(Boolean) : value);
 
 export function SettingsForm({ section, title, only, children, onSaved }: { section: string; title?: string; only?: string[]; children?: ComponentChildren; onSaved?: () => void }) {
-  const loaded = useLoaded(() => Promise.all([fieldsOf(section), api.get<Body>(`api/settings/${section}`)]), [section]);
+  const loaded = useLoaded(() => Promise.all([fieldsOf(section), api.get<Body>(`api/settings/${section}`)]), [section, locale.value]);
   const [edits, setEdits] = useState<Values>({});
   const [errors, setErrors] = useState<Record<string, string>>({});
   const [isBusy, setBusy] = useState(false);

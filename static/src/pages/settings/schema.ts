@@ -1,6 +1,22 @@
 /** The settings' JSON schema as forms read it: one field at a time, with references followed. */
 import { api } from "../../api/client";
-import { t } from "../../i18n";
+import { locale, t } from "../../i18n";
+
+/** What a setting is called in another language, by its place in agent.toml (a secret by its name): label, help, and words of a choice. */
+type Words = Record<string, [label: string, help?: string, choices?: Record<string, string>]>;
+const CATALOGUES = import.meta.glob<string>("../../i18n/*/settings.json", { query: "?url", import: "default", eager: true });
+const words = new Map<string, Promise<Words>>();
+
+/** Without a file for the language, or when it cannot be fetched, the schema's own words stand. */
+function wordsFor(language: string): Promise<Words> {
+  const address = CATALOGUES[`../../i18n/${language}/settings.json`];
+  if (!address) return Promise.resolve({});
+  const known = words.get(language);
+  if (known) return known;
+  const asked = fetch(address).then((answer) => (answer.ok ? (answer.json() as Promise<Words>) : Promise.reject(new Error(address))));
+  words.set(language, asked);
+  return asked.catch(() => { words.delete(language); return {}; });
+}
 
 interface Node {
   $ref?: string;
@@ -28,7 +44,7 @@ export interface FieldSpec {
   label: string;
   help: string;
   kind: "switch" | "choice" | "number" | "list" | "text" | "secret";
-  choices: string[];
+  choices: { value: string; label: string }[];
   isNullable: boolean;
   isInteger: boolean;
   least: number | undefined;
@@ -57,22 +73,23 @@ function named(title: string): string {
 
 /** The fields of a settings page, in its order. Throws ApiError. */
 export async function fieldsOf(section: string): Promise<FieldSpec[]> {
-  const root = await fetchSchema();
+  const [root, own] = await Promise.all([fetchSchema(), wordsFor(locale.peek())]);
   const secret = root["x-secrets"][section];
   const hidden: FieldSpec[] = secret
-    ? [{ field: secret.field, label: named(secret.field.split(".").at(-1)!.replaceAll("_", " ")), help: t("settings.secret_help", { name: secret.name }), kind: "secret", choices: [], isNullable: false, isInteger: false, least: undefined, most: undefined, needsRestart: false }]
+    ? [{ field: secret.field, label: own[secret.name]?.[0] ?? named(secret.field.split(".").at(-1)!.replaceAll("_", " ")), help: t("settings.secret_help", { name: secret.name }), kind: "secret", choices: [], isNullable: false, isInteger: false, least: undefined, most: undefined, needsRestart: false }]
     : [];
   const shown = (root["x-sections"][section] ?? []).map(({ field, key }): FieldSpec => {
     const node = find(root, key);
     const options = node.anyOf?.map((each) => follow(root, each)) ?? [node];
     const real = options.find((each) => each.type !== "null") ?? {};
     const type = real.type;
+    const [label, help, choices] = own[key] ?? [];
     return {
       field,
-      label: named(node.title ?? field.split(".").at(-1)!.replaceAll("_", " ")),
-      help: node.description ?? "",
+      label: label ?? named(node.title ?? field.split(".").at(-1)!.replaceAll("_", " ")),
+      help: help ?? node.description ?? "",
       kind: type === "boolean" ? "switch" : real.enum ? "choice" : type === "integer" || type === "number" ? "number" : type === "array" ? "list" : "text",
-      choices: real.enum ?? [],
+      choices: (real.enum ?? []).map((value) => ({ value, label: choices?.[value] ?? value })),
       isNullable: options.some((each) => each.type === "null"),
       isInteger: type === "integer",
       least: real.minimum ?? (real.exclusiveMinimum === undefined ? undefined : type === "integer" ? real.exclusiveMinimum + 1 : real.exclusiveMinimum),
