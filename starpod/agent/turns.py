@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Literal
 
 from starpod.agent import branch_store, store
+from starpod.agent.slots import Slots
 from starpod.agent.store import Accepted
 from starpod.agent.turn import FollowUp, Turn
 from starpod.agent.types import TurnRequest, UserMessageAdded
@@ -88,9 +89,8 @@ class Turns:
         self._lanes: dict[str, _Lane] = {}
         self._live: dict[str, Turn] = {}
         self._finished: OrderedDict[str, Turn] = OrderedDict()
-        self._running = 0
         self._is_closing = False
-        self._slot_waiters: deque[Turn] = deque()
+        self._slots = Slots()
         self._watchers: list[Watcher] = []
 
     def __len__(self) -> int:
@@ -109,7 +109,7 @@ class Turns:
     @property
     def running_count(self) -> int:
         """How many of them are being answered; the others wait."""
-        return self._running
+        return self._slots.taken
 
     async def submit(self, request: TurnRequest, prepared: Prepared) -> tuple[Turn | None, Accepted]:
         """Store a message and see to its turn. The turn is None for one that ended before this process knew of it (a duplicate).
@@ -318,17 +318,9 @@ class Turns:
         turn.task = self._tasks.spawn(self._drive(turn), name=f"turn.{turn.id}")
         if lane.current is None:
             lane.current = turn
-            self._admit(turn)
+            self._slots.ask(turn)
         else:
             lane.waiting.append(turn)
-
-    def _admit(self, turn: Turn) -> None:
-        if self._running < turn.config.turns.max_parallel:
-            self._running += 1
-            turn.has_slot = True
-            turn.go.set()
-        else:
-            self._slot_waiters.append(turn)
 
     async def _drive(self, turn: Turn) -> None:
         self.tell(turn, "busy")
@@ -349,19 +341,15 @@ class Turns:
         self._finished[turn.id] = turn
         self.sweep(turn.config)
         turn.ended.set()
-        if turn.has_slot:
-            self._running -= 1
-        if turn in self._slot_waiters:
-            self._slot_waiters.remove(turn)
+        self._slots.leave(turn)
         lane = self._lanes[turn.session_id]
         if lane.current is turn:
             lane.current = None
             if lane.waiting:
                 lane.current = lane.waiting.popleft()
-                self._admit(lane.current)
+                self._slots.ask(lane.current)
             else:
                 del self._lanes[turn.session_id]
         elif turn in lane.waiting:
             lane.waiting.remove(turn)
-        while self._slot_waiters and self._running < self._slot_waiters[0].config.turns.max_parallel:
-            self._admit(self._slot_waiters.popleft())
+        self._slots.hand_out()

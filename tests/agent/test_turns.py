@@ -136,6 +136,58 @@ async def test_a_follow_up_never_lands_in_another_session(tmp_path: Path) -> Non
 
 
 @pytest.mark.gen_test
+async def test_whoever_has_much_to_ask_does_not_keep_others_waiting(tmp_path: Path) -> None:
+    gate = Gate()
+    async with Gateway(tmp_path, OpenAIServer(), settings={"turns": {"max_parallel": 1}}) as gateway:
+        gateway.provider.play(script(Wait(gate), "Done."), script("Done."))
+        sockets = {}
+        for name in ("Ann", "Bob", "Cem"):
+            _, key = await gateway.user(name=name)
+            sockets[name] = await gateway.socket(key)
+
+        async def ask(name: str, number: int, session: str = "") -> None:
+            text = f"{name} {number}"
+            await sockets[name].send(
+                "message", text=text, channel_session_key=session or text, client_message_id=text, follow_up="queue"
+            )
+            await sockets[name].next("accepted", client_message_id=text)
+
+        await ask("Ann", 0, "same")
+        # A message that waits for its session does not take the place of those that wait for theirs longer.
+        await ask("Ann", 9, "same")
+        for number in (1, 2, 3):
+            await ask("Ann", number)
+        await ask("Bob", 1)
+        await ask("Cem", 1)
+        await ask("Bob", 2)
+        gate.open()
+        assert await asyncio.to_thread(gateway.provider.wait_for_requests, 8, TIMEOUT_S)
+        assert [contents(gateway, number)[-1][1] for number in range(8)] == [
+            "Ann 0", "Ann 1", "Bob 1", "Cem 1", "Ann 2", "Bob 2", "Ann 3", "Ann 9",
+        ]  # fmt: skip
+
+
+@pytest.mark.gen_test
+async def test_a_turn_that_waits_for_a_place_can_be_stopped(tmp_path: Path) -> None:
+    gate = Gate()
+    async with Gateway(tmp_path, OpenAIServer(), settings={"turns": {"max_parallel": 1}}) as gateway:
+        gateway.provider.play(script(Wait(gate), "Done."), script("Done."))
+        socket = await gateway.socket()
+        for name in ("a", "b", "c"):
+            await socket.send("message", text=name, channel_session_key=name, client_message_id=name)
+            taken = await socket.next("accepted", client_message_id=name)
+            if name == "b":
+                await socket.send("cancel", session_id=taken["session_id"])
+                assert (await socket.next("stream_end", session_id=taken["session_id"]))["stopped"] is True
+        assert gateway.state.agent.turns.running_count == 1
+        gate.open()
+        await socket.until("stream_end", session_id=taken["session_id"])
+        assert [contents(gateway, number)[-1][1] for number in range(2)] == ["a", "c"]
+        await gateway.state.agent.turns.halt(taken["session_id"])
+        assert gateway.state.agent.turns.running_count == 0
+
+
+@pytest.mark.gen_test
 async def test_the_queue_of_a_session_has_an_end(tmp_path: Path) -> None:
     settings = {"followup_mode": "queue", "turns": {"queue_limit": 1}}
     gate = Gate()
