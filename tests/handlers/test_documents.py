@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
@@ -12,6 +14,8 @@ from handlers.base import BaseHandler
 from handlers.operations import Plain, Route
 from handlers.routes import API, ROUTES
 from tests.gateway import Gateway
+
+ASYNCAPI_SCHEMAS = Path(__file__).resolve().parents[2] / "static" / "node_modules" / "@asyncapi" / "specs" / "schemas"
 
 
 async def document(tmp_path: Path, name: str) -> dict[str, Any]:
@@ -80,3 +84,19 @@ async def test_every_message_of_the_socket_is_described(tmp_path: Path) -> None:
             channel, _, name = reference["$ref"].removeprefix("#/channels/").partition("/messages/")
             assert described["channels"][channel]["messages"][name] == {"$ref": f"#/components/messages/{name}"}
             assert messages[name]["summary"] and messages[name]["payload"]
+
+
+@pytest.mark.gen_test
+async def test_the_description_of_the_socket_is_valid_asyncapi(tmp_path: Path) -> None:
+    """By the schema that AsyncAPI publishes, which comes with the packages that the UI is built with."""
+    described = await document(tmp_path, "asyncapi")
+    schema = json.loads((ASYNCAPI_SCHEMAS / f"{described['asyncapi']}.json").read_text())
+    validator = jsonschema.Draft7Validator(schema)
+    assert [error.message for error in validator.iter_errors(described)] == []
+    operation = next(iter(described["operations"].values()))
+    for spoilt in (
+        described | {"info": {}},
+        described | {"operations": {"x": operation | {"action": "shout"}}},
+        described | {"channels": {"x": {"messages": 3}}},
+    ):
+        assert not validator.is_valid(spoilt)
