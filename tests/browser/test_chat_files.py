@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import random
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,11 @@ DROP = """([name, type, data]) => { const all = new DataTransfer();
     all.items.add(new File([Uint8Array.from(atob(data), c => c.charCodeAt(0))], name, {type}));
     for (const kind of ['dragover', 'drop'])
         document.body.dispatchEvent(new DragEvent(kind, {dataTransfer: all, bubbles: true, cancelable: true})); }"""
+
+# Every percentage that the page tells while a message is on its way.
+NOTE_PROGRESS = """() => { window.__told = []; new MutationObserver(() => { const note = document.querySelector('.own .note');
+    const told = /(\\d+) %/.exec(note?.textContent ?? ''); if (told && window.__told.at(-1) !== +told[1]) window.__told.push(+told[1]); })
+    .observe(document.body, {subtree: true, childList: true, characterData: true}); }"""
 
 
 async def give(page: Page, way: str, name: str, mime_type: str, data: bytes) -> None:
@@ -113,3 +120,25 @@ async def test_files_of_both_sides_are_there_after_a_reload(tmp_path: Path) -> N
                 assert (await saved.path()).read_text(encoding="utf-8") == content
             await page.reload()
             await expect(reply(page)).to_have_text("Here they are.")
+
+
+async def test_the_progress_of_a_picture_is_seen_on_a_slow_line(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("A harbour."))
+        page = await browser.page()
+        await expect(page.locator(".composer textarea")).to_be_focused()
+        line = await page.context.new_cdp_session(page)
+        await line.send("Network.enable")
+        slow = {"offline": False, "latency": 20, "downloadThroughput": -1, "uploadThroughput": 350_000}
+        await line.send("Network.emulateNetworkConditions", slow)
+        await page.evaluate(NOTE_PROGRESS)
+        picture = PNG + random.Random(7).randbytes(300_000)
+        await give(page, "pick", "harbour.png", "image/png", picture)
+        await say(page, "what is this?")
+        await expect(page.locator(".own .note")).to_have_text(re.compile(r"Sending, \d+ %"))
+        await expect(reply(page)).to_have_text("A harbour.")
+        await expect(page.locator(".own .note")).to_have_count(0)
+        told = await page.evaluate("window.__told")
+        assert told == sorted(told) and any(0 < percent < 100 for percent in told), told
+        (stored,) = (gateway.home / "downloads").iterdir()
+        assert stored.read_bytes() == picture
