@@ -242,7 +242,10 @@ class MessagesDeleted(TypedDict):
 
 
 class UsageMessage(TypedDict):
-    """What a running turn has used so far, after each call of the model but the last. Only for sockets opened with `sessions=1`."""
+    """What a running turn has used so far: each second of an answer (an estimate), and after each call of the model but the last.
+
+    Only for sockets opened with `sessions=1`.
+    """
 
     type: Literal["usage"]
     session_id: str
@@ -250,6 +253,7 @@ class UsageMessage(TypedDict):
     cost_usd: float
     input_tokens: int
     output_tokens: int
+    is_estimate: bool
 
 
 AnyTurnMessage = (

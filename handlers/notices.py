@@ -85,8 +85,8 @@ class Notices:
 
     def _on_turn(self, turn: Turn, activity: Activity) -> None:
         """A session gets busy or idle, or costs more. Only sockets that asked for it are told."""
-        if activity == "paid":
-            spent = wire.spent(turn.session_id, turn.id, turn.usage)
+        if activity in ("paid", "guessed"):
+            spent = wire.spent(turn.session_id, turn.id, turn.guess or turn.usage)
             self.tell(spent, lambda socket: socket.watches_sessions and socket.is_following(turn.id))
             return
         changed = wire.session_event(turn.session_id, is_running=activity == "busy")

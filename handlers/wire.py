@@ -129,6 +129,7 @@ def spent(session_id: str, turn_id: str, usage: UsageRow) -> UsageMessage:
         "cost_usd": round(usage.cost_usd, 10),
         "input_tokens": usage.input_tokens + usage.cache_read + usage.cache_write,
         "output_tokens": usage.output_tokens,
+        "is_estimate": usage.is_estimate,
     }
 
 

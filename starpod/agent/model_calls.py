@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
     from starpod.agent.models import ChosenModel, Models
 
+GUESS_EVERY_S = 1.0
+
 
 class ModelCalls:
     """The runner's way to the models."""
@@ -33,7 +36,10 @@ class ModelCalls:
         journal: Journal,
         budgets: Budgets | None = None,
         telemetry: Telemetry | None = None,
+        guessed: Callable[[Turn], None] | None = None,
     ) -> None:
+        """`guessed` is called now and then while an answer comes: `turn.guess` is what the turn has used by then, estimated."""
+        self._guessed = guessed
         self._models = models
         self._prices = prices
         self._journal = journal
@@ -183,6 +189,17 @@ class ModelCalls:
         call.said.append(text)
         turn.publish(TextDelta(text))
         self._journal.add(turn.id, text)
+        now = time.monotonic()
+        if self._guessed is not None and now - call.guessed_at >= GUESS_EVERY_S:
+            call.guessed_at = now
+            turn.guess = turn.with_call(self._so_far(call))
+            self._guessed(turn)
+
+    def _so_far(self, call: ModelCall) -> UsageRow:
+        """An estimate of a call that is under way: providers tell what they bill at its end."""
+        tokens = costs.TokenUsage(call.input_estimate, costs.estimate_tokens("".join(call.said)), 0, 0)
+        cost = self._prices.price(call.provider, call.model, tokens)
+        return UsageRow(tokens.input_uncached, tokens.output, 0, 0, cost, True, "chat", call.provider, call.model)
 
 
 @asynccontextmanager

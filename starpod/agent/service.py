@@ -115,7 +115,14 @@ class Agent:
         self.ollama = OllamaModels(config, clock, self._use_found)
         self._settings_changed_at: float | None = None
         self._began_before: set[str] = set()
-        calls = ModelCalls(self.models, self._costs, self._journal, budgets, self.telemetry)
+        calls = ModelCalls(
+            self.models,
+            self._costs,
+            self._journal,
+            budgets,
+            self.telemetry,
+            guessed=lambda turn: self.turns.tell(turn, "guessed"),
+        )
         self._tests = ModelTests(self.models, calls, self._book)
         self._drafts = SkillDrafts(config, self.models, calls, self._book)
         self._keeper = MemoryKeeper(self.memory, self.skills, self.models, calls, self._book_for)

@@ -23,6 +23,7 @@ class ModelCall:
     model: str
     input_estimate: int
     said: list[str] = field(default_factory=list)
+    guessed_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Turn:
         self.ended = asyncio.Event()
         self.end: StreamEnded | None = None
         self.usage = NOTHING_USED
+        self.guess: UsageRow | None = None
         self.call: ModelCall | None = None
         self.hold: Hold | None = None
         self.is_over_budget = False
@@ -107,8 +109,12 @@ class Turn:
 
     def book(self, usage: UsageRow) -> None:
         """Add a model call to what the turn used."""
+        self.usage, self.guess = self.with_call(usage), None
+
+    def with_call(self, usage: UsageRow) -> UsageRow:
+        """What the turn used together with one more model call."""
         mine = self.usage
-        self.usage = UsageRow(
+        return UsageRow(
             mine.input_tokens + usage.input_tokens,
             mine.output_tokens + usage.output_tokens,
             mine.cache_read + usage.cache_read,

@@ -25,8 +25,9 @@ from starpod.tasks import TaskSet
 logger = logging.getLogger(__name__)
 
 RunTurn = Callable[[Turn], Awaitable[None]]
-Activity = Literal["busy", "paid", "idle"]
-"""A turn begins; it has paid for a model call and goes on; it leaves its session with nothing more to do."""
+Activity = Literal["busy", "guessed", "paid", "idle"]
+"""A turn begins; a model call under way makes it dearer, by an estimate; it has paid for one and goes on; it leaves its
+session with nothing more to do."""
 Watcher = Callable[[Turn, Activity], None]
 
 

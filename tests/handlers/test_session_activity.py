@@ -45,6 +45,21 @@ async def test_who_follows_a_turn_and_watches_hears_what_it_costs_so_far(tmp_pat
         gateway.provider.play(script(CallTool("FileList"), Usage(3, 1)), script("Done.", Usage(5, 1)))
         socket = await gateway.socket(path=WATCHING)
         frames = await socket.say("list")
-        (spent,) = [frame for frame in frames if frame["type"] == "usage"]
+        (spent,) = [frame for frame in frames if frame["type"] == "usage" and not frame["is_estimate"]]
         assert (spent["cost_usd"], spent["input_tokens"], spent["output_tokens"]) == (4.0, 3, 1)
         assert spent["turn_id"] == frames[-1]["turn_id"] and frames[-1]["cost_usd"] == 10.0
+
+
+async def test_while_the_first_answer_comes_its_cost_is_estimated(tmp_path: Path) -> None:
+    gate = Gate()
+    async with Gateway(tmp_path, OpenAIServer()) as gateway:
+        (gateway.state.paths.config_dir / "models.toml").write_text("[local.models.m]\ninput = 0\noutput = 1000000\n")
+        await gateway.stop()
+        await gateway.start()
+        gateway.provider.play(script("word" * 25, Wait(gate), " and more", Usage(5, 30)))
+        socket = await gateway.socket(path=WATCHING)
+        await socket.send("message", text="hi")
+        guess = await socket.next("usage")
+        assert (guess["is_estimate"], guess["output_tokens"], guess["cost_usd"]) == (True, 25, 25.0)
+        gate.open()
+        assert (await socket.next("stream_end"))["cost_usd"] == 30.0

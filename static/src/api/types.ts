@@ -138,7 +138,7 @@ export type OtherFrame =
   | { type: "config_reloaded"; changed: string[]; restart_needed: string[] }
   | { type: "config_rejected"; file: string; line: number | null; reason: string }
   | { type: "instance_status_changed"; id: string; name: string; status: string; error: string | null }
-  | { type: "usage"; session_id: string; turn_id: string; cost_usd: number }
+  | { type: "usage"; session_id: string; turn_id: string; cost_usd: number; is_estimate: boolean }
   | { type: "session_changed"; session_id: string; is_running: boolean }
   | { type: "messages_deleted"; session_id: string; message_ids: number[] }
   | { type: "resync"; session_id: string; turn_id: string | null }

@@ -196,7 +196,7 @@ export function Composer({ talk, model, isFollowing, onLatest, onSent }: Props) 
           <input ref={picker} type="file" multiple hidden onChange={(event) => { void add([...(event.currentTarget.files ?? [])]).catch(tell); event.currentTarget.value = ""; }} />
           <button type="button" class="icon-button" aria-label={t("composer.attach")} title={t("composer.attach")} onClick={() => picker.current!.click()}><Icon of={Paperclip} /></button>
           <span class="grow" />
-          {spent > 0 && <span class="quiet">{t("composer.spent", { cost: money(spent) })}</span>}
+          {spent > 0 && <span class="quiet">{t("composer.spent", { cost: `${talk.isSpentEstimated ? "~" : ""}${money(spent)}` })}</span>}
           {isRunning && <button type="button" class="send stop" aria-label={t("composer.stop")} title={t("composer.stop")} onClick={() => talk.stop()}><Icon of={Square} size={15} /></button>}
           {(!isRunning || canSend) && <button type="submit" class="send" aria-label={t("composer.send")} title={t("composer.send")} disabled={!canSend}><Icon of={ArrowUp} size={18} /></button>}
         </div>

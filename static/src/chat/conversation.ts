@@ -251,7 +251,7 @@ export class Conversation {
     if (!("session_id" in frame) || !this.id || frame.session_id !== this.id) return false;
     if ("seq" in frame) this.#hear(frame as TurnFrame);
     else if (frame.type === "resync") this.#resync(frame.turn_id);
-    else if (frame.type === "usage") this.#pay(frame.turn_id, frame.cost_usd);
+    else if (frame.type === "usage") this.#pay(frame.turn_id, frame.cost_usd, frame.is_estimate);
     else if (frame.type === "messages_deleted") void (this.isDeleting || this.reload());
     else if (frame.type === "approval_waiting" || frame.type === "not_running") this.follow();
     return true;
@@ -334,9 +334,16 @@ export class Conversation {
     if (row && turn.parts.value[0]?.kind !== "user") turn.parts.value = [userPart(row.content, [], "sent", row.id), ...turn.parts.value];
   }
 
-  #pay(turnId: string, usd: number): void {
+  #pay(turnId: string, usd: number, isEstimate: boolean): void {
     const turn = this.turns.value.find((each) => each.id === turnId);
-    if (turn) turn.spent.value = usd;
+    if (!turn) return;
+    turn.isEstimate = isEstimate;
+    turn.spent.value = usd;
+  }
+
+  /** Whether `spent` is only estimated, for an answer is still coming. */
+  get isSpentEstimated(): boolean {
+    return Boolean(this.turns.value.find((each) => each.isRunning.value)?.isEstimate);
   }
 
   /** What the turn that runs has cost so far, in USD. */

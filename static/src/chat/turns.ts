@@ -55,6 +55,8 @@ export interface Turn {
   used: Signal<TurnUsage | null>;
   /** USD so far, while it runs. */
   spent: Signal<number>;
+  /** Whether that is only estimated; changes with it. */
+  isEstimate: boolean;
   seq: number;
   at: string;
 }
@@ -63,7 +65,7 @@ let count = 0;
 const fresh = (): string => `k${++count}`;
 
 export function newTurn(id: string | null, parts: Part[] = [], at = new Date(now()).toISOString()): Turn {
-  return { key: fresh(), id, parts: signal(parts), isRunning: signal(false), end: signal(null), used: signal(null), spent: signal(0), seq: 0, at };
+  return { key: fresh(), id, parts: signal(parts), isRunning: signal(false), end: signal(null), used: signal(null), spent: signal(0), isEstimate: false, seq: 0, at };
 }
 
 export const userPart = (text: string, files: ShownFile[] = [], state: UserPart["state"] = "sent", messageId: number | null = null): UserPart => ({
