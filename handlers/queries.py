@@ -198,6 +198,14 @@ class InstanceLogsQuery(Query):
     follow: Flag = Field(default=False, description="Go on with what comes.")
 
 
+class LogQuery(Query):
+    """Which lines of the gateway's log."""
+
+    tail: Whole = Field(default=200, ge=0, le=2_000)
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lines of at least this.")
+    after: Whole = Field(default=0, ge=0, le=LARGEST, description="The id of the last line seen.")
+
+
 class FrameQuery(Query):
     """A page to be framed."""
 

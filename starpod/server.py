@@ -149,6 +149,7 @@ class Server:
                 f"Nobody could sign in yet, so {self._host} is not served: everybody who reaches it would be admin. "
                 "Start once on 127.0.0.1, then use this address."
             )
+        logging.getLogger().addHandler(self.state.agent.telemetry.recent)
         self.state.bind_host = self._host
         self.state.lock.announce(self.url)
         self._http.add_sockets(self._sockets)
@@ -169,6 +170,7 @@ class Server:
         self.app.close_sockets(1001, "the gateway is stopping")
         await self.state.close()
         await self._http.close_all_connections()
+        logging.getLogger().removeHandler(self.state.agent.telemetry.recent)
         if (tracer := self.state.agent.telemetry.tracer) is not None:
             await asyncio.to_thread(tracer.close)
 

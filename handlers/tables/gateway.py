@@ -30,13 +30,15 @@ from handlers.instances import (
     InstanceListHandler,
     InstanceLogsHandler,
 )
+from handlers.logs import LogHandler
 from handlers.operations import Delete, Get, Post, Route
-from handlers.queries import DoctorQuery, FrameQuery, InstanceLogsQuery
+from handlers.queries import DoctorQuery, FrameQuery, InstanceLogsQuery, LogQuery
 from handlers.schemas import KeyBody, LoginBody, RotateBody
 from handlers.system import UpdateHandler, VersionHandler
 from handlers.users import OwnKeyEndHandler, OwnKeyListHandler, OwnKeyRotateHandler
 from starpod.auth.types import ApiKey
 from starpod.instances.types import HealthPoint
+from starpod.telemetry.recent import LogLine
 
 GATEWAY = (
     Route("/api/health", HealthHandler, "anyone", Get("The process answers", Health)),
@@ -54,6 +56,17 @@ GATEWAY = (
         DoctorHandler,
         "admin",
         Get("What is wrong with the agent, and how to mend it", DoctorReport, query=DoctorQuery),
+    ),
+    Route(
+        "/api/logs",
+        LogHandler,
+        "admin",
+        Get(
+            "The newest lines of the gateway's log",
+            list[LogLine],
+            query=LogQuery,
+            about="Some 2,000 lines are kept in memory, without keys; a restart forgets them.",
+        ),
     ),
     Route("/api/openapi.json", OpenApiHandler, "anyone", Get("This description of the HTTP API", dict)),
     Route("/api/asyncapi.json", AsyncApiHandler, "anyone", Get("The description of `/ws` and of event streams", dict)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import logging.config
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import yaml
 
 from starpod.config.problems import ConfigError, one_line
 from starpod.paths import shipped
+from starpod.telemetry.recent import RecentLines
 
 
 def apply_logging(path: Path) -> None:
@@ -16,6 +18,8 @@ def apply_logging(path: Path) -> None:
 
     Raises ConfigError; logging is as before then, unless a handler of the file could not be made.
     """
+    root = logging.getLogger()
+    watching = [handler for handler in root.handlers if isinstance(handler, RecentLines)]
     source = path if path.is_file() else shipped("conf") / "logging.yaml"
     try:
         logging.config.dictConfig(yaml.safe_load(source.read_text("utf-8")))
@@ -26,3 +30,6 @@ def apply_logging(path: Path) -> None:
         raise ConfigError(
             f"{source.name}: this is not a usable logging configuration: {one_line(str(error))}"
         ) from error
+    finally:
+        for handler in watching:
+            root.addHandler(handler)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from starpod.telemetry import ids
 from starpod.telemetry.metrics import Metrics
+from starpod.telemetry.recent import RecentLines
 from starpod.version import __version__
 
 
@@ -42,6 +43,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.metrics = Metrics(__version__)
+        self.recent = RecentLines()
         self.tracer: Tracer | None = None
 
     @contextmanager

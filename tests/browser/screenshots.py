@@ -37,6 +37,7 @@ SECTIONS = [
     "channels",
     "budgets",
     "vault",
+    "logs",
     "system",
 ]
 EMPTY = ("", "usage", "schedules", "memory", "files", "instances", "settings/skills", "settings/mcp", "settings/vault")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,23 @@ async def test_whoever_is_no_admin_is_told_so_quietly(tmp_path: Path) -> None:
             await expect(page.get_by_role("alert")).to_have_count(0)
         await page.get_by_role("link", name="To the chat").click()
         await expect(page.locator(".composer textarea")).to_be_visible()
+
+
+async def test_the_log_is_followed_by_level_and_word(tmp_path: Path) -> None:
+    log = logging.getLogger("starpod.tests.page")
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        log.error("the ink has run out")
+        log.warning("the paper is low")
+        page = await browser.page("/settings/logs")
+        lines = page.locator(".log-lines")
+        await expect(lines.locator(".error")).to_contain_text("starpod.tests.page: the ink has run out")
+        await expect(lines).to_contain_text("the paper is low")
+        await page.get_by_role("searchbox").fill("INK")
+        await expect(lines).not_to_contain_text("paper")
+        await page.get_by_role("searchbox").fill("no such words")
+        await expect(lines).to_have_text("No such lines.")
+        await page.get_by_role("searchbox").fill("")
+        await page.get_by_label("Level").select_option("Errors only")
+        await expect(lines).not_to_contain_text("paper")
+        log.error("the ink is back")
+        await expect(lines).to_contain_text("the ink is back")

@@ -25,6 +25,7 @@ export const SECTION_GROUPS: { label: Key; sections: { id: string; label: Key; a
       { id: "channels", label: "settings.channels", adminOnly: true },
       { id: "budgets", label: "settings.budgets", adminOnly: true },
       { id: "vault", label: "settings.vault", adminOnly: true },
+      { id: "logs", label: "settings.logs", adminOnly: true },
       { id: "system", label: "settings.system", adminOnly: true },
     ],
   },

@@ -16,6 +16,7 @@ import { SettingsForm } from "./settings/Form";
 import { Frontend } from "./settings/Frontend";
 import { Heartbeat } from "./settings/Heartbeat";
 import { Keys } from "./settings/Keys";
+import { Logs } from "./settings/Logs";
 import { Mcp } from "./settings/Mcp";
 import { Models } from "./settings/Models";
 import { Skills } from "./settings/Skills";
@@ -57,6 +58,7 @@ const CONTENT: Record<string, () => ComponentChildren> = {
   channels: () => <Telegram />,
   budgets: () => <Budgets />,
   vault: () => <Vault />,
+  logs: () => <Logs />,
   system: () => <System />,
 };
 

@@ -150,6 +150,7 @@ export const shell = {
   "settings.channels": "Channels",
   "settings.heartbeat": "Schedules and heartbeat",
   "settings.keys": "API keys",
+  "settings.logs": "Logs",
   "settings.mcp": "MCP servers",
   "settings.memory": "Memory and context",
   "settings.models": "Models",
