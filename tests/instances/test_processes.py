@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -38,8 +39,9 @@ async def another(gateway: Gateway, instance_id: str, before: int) -> None:
     """Wait for another process."""
     async with asyncio.timeout(TIMEOUT_S):
         while True:
-            if pid_of(gateway, instance_id) != before:
-                return
+            with contextlib.suppress(ValueError):  # it is being written
+                if pid_of(gateway, instance_id) != before:
+                    return
             await asyncio.sleep(0.05)
 
 
