@@ -103,6 +103,7 @@ class WebSocketConfig(Section):
 class ApprovalConfig(Section):
     ask: Asked = Field(
         default=(),
+        title="Ask before",
         description='Calls that wait for the person: tools, e.g. "FileDelete" or "github_*", and commands, e.g. "Bash: git push"',
     )
     timeout_secs: Seconds = Field(default=300.0, description="Longest wait; then the call is refused")
@@ -171,7 +172,13 @@ class MemoryConfig(Section):
         allow_inf_nan=False,
         description="Days after which a daily note counts half as much in a search",
     )
-    mmr_lambda: float = Field(default=0.7, ge=0, le=1, description="Search results: 1 = most relevant, 0 = most varied")
+    mmr_lambda: float = Field(
+        default=0.7,
+        ge=0,
+        le=1,
+        title="Relevance or variety",
+        description="Search results: 1 = most relevant, 0 = most varied",
+    )
     vector_search: bool = Field(default=True, description="Search by meaning too, where embedding_model names a model")
     embedding_model: OptionalModelSpec = Field(
         default=None, description="Model that turns texts into vectors; none = search by words alone"
@@ -319,7 +326,9 @@ class Config(Section):
     agent_name: str = Field(default="Nova", min_length=1, description="Name that people see")
     skills: Strings = Field(default=(), description="Skills to offer; [] = all")
     server_addr: Address = Field(
-        default="127.0.0.1:3000", description="Address to listen on, host:port (restart to change)"
+        default="127.0.0.1:3000",
+        title="Listen address",
+        description="Address to listen on, host:port (restart to change)",
     )
     models: ModelSpecs = Field(
         default=("anthropic/claude-haiku-4-5",),
@@ -337,9 +346,13 @@ class Config(Section):
         default=None, description='IANA time zone, e.g. "Europe/Berlin"; none = that of the system'
     )
     followup_mode: Literal["inject", "queue"] = Field(
-        default="inject", description='A message during a turn: "inject" into it, or "queue" it for afterwards'
+        default="inject",
+        title="Messages during a turn",
+        description='A message during a turn: "inject" into it, or "queue" it for afterwards',
     )
-    self_improve: bool = Field(default=False, description="Let the agent write skills of its own")
+    self_improve: bool = Field(
+        default=False, title="Write its own skills", description="Let the agent write skills of its own"
+    )
     config_version: Positive = Field(default=1, description="Version of this file's layout")
     shutdown_grace_s: SecondsOrNone = Field(
         default=10.0, description="Seconds that running turns get to finish when the gateway stops"

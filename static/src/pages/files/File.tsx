@@ -100,8 +100,7 @@ export function FilePage({ info, onChanged }: { info: Info; onChanged: () => voi
               {problem.status === 409 && <div class="row"><button type="button" class="button" onClick={() => { stop(); onChanged(); loaded.reload(); }}>{t("files.take_theirs")}</button><button type="button" class="button danger" onClick={() => void write(true)}>{t("files.take_mine")}</button></div>}
             </div>
           )}
-          <SaveBar isDirty={isDirty} isBusy={isBusy} onDiscard={stop} />
-          {!isDirty && <button type="button" class="button" onClick={stop}>{t("files.stop_editing")}</button>}
+          <SaveBar isDirty={isDirty} isBusy={isBusy} onDiscard={stop}><button type="button" class="button" onClick={stop}>{t("files.stop_editing")}</button></SaveBar>
         </form>
       ) : (
         <>

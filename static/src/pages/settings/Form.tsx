@@ -38,10 +38,10 @@ export function useLeaveGuard(isDirty: boolean): void {
   }, [isDirty]);
 }
 
-export function SaveBar({ isDirty, isBusy, onDiscard }: { isDirty: boolean; isBusy: boolean; onDiscard: () => void }) {
+export function SaveBar({ isDirty, isBusy, onDiscard, children }: { isDirty: boolean; isBusy: boolean; onDiscard: () => void; children?: ComponentChildren }) {
   return (
     <div class={isDirty ? "save-bar dirty" : "save-bar"}>
-      {isDirty && <button type="button" class="button" onClick={onDiscard}>{t("settings.discard")}</button>}
+      {isDirty ? <button type="button" class="button" onClick={onDiscard}>{t("settings.discard")}</button> : children}
       <button class="button primary" disabled={!isDirty || isBusy}>{t("save")}</button>
     </div>
   );
@@ -132,7 +132,7 @@ export function SettingsForm({ section, title, only, children, onSaved }: { sect
         {children}
         {specs.map((spec) => {
           const value = spec.field in edits ? edits[spec.field] : valueIn(body, spec.field);
-          const help = spec.needsRestart ? `${spec.help} ${t("settings.needs_restart")}` : spec.help;
+          const help = spec.needsRestart ? `${spec.help.replace(/ \(restart to change\)$/, "")}. ${t("settings.needs_restart")}` : spec.help;
           return spec.kind === "switch" ? (
             <div class="field" key={spec.field}>
               <label class="check"><input type="checkbox" name={spec.field} checked={Boolean(value)} onChange={(event) => edit(spec, event.currentTarget.checked)} /><span>{spec.label}</span></label>
