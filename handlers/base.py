@@ -271,6 +271,14 @@ class BaseHandler(tornado.web.RequestHandler):
         self.set_header("Content-Type", "application/json; charset=UTF-8")
         self.finish(body if isinstance(body, bytes) else to_json(body, inf_nan_mode="null"))
 
+    def finish(self, chunk: Any = None) -> asyncio.Future[None]:
+        """End the answer. Tornado closes a connection on which it was refused before the body came, without a word of it in the headers:
+        a proxy that keeps connections would send the next request into it.
+        """
+        if not getattr(self.request.connection, "_read_finished", True) and not self._headers_written:
+            self.set_header("Connection", "close")
+        return super().finish(chunk)
+
     def set_default_headers(self) -> None:
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)

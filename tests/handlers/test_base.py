@@ -252,6 +252,16 @@ async def test_a_body_that_only_announces_itself_too_large_is_not_waited_for(tmp
         assert (answer.status, list(answer.json())) == (413, ["error"])
 
 
+async def test_a_connection_that_ends_with_its_answer_says_so(tmp_path: Path) -> None:
+    """A proxy that keeps it would send the next request into a closed one."""
+    async with Gateway(tmp_path) as gateway:
+        for client, expected in ((gateway.client("wrong"), "close"), (gateway.http, None)):
+            for path in ("/api/sessions", "/api/sessions/unknown"):
+                assert (await client.get(path)).headers.get("Connection") == expected
+            assert (await client.post(READ, json={})).headers.get("Connection") == expected
+        assert (await gateway.http.get("/api/nowhere")).headers["Connection"] == "close"
+
+
 @pytest.mark.parametrize("path", ["/api/chat", READ])
 @pytest.mark.parametrize("framing", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
 async def test_strangers_are_refused_before_their_body_is_read(tmp_path: Path, path: str, framing: str) -> None:
