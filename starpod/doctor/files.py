@@ -24,7 +24,7 @@ from starpod.paths import Paths, shipped
 LOW_BYTES, FULL_BYTES = 1_000_000_000, 100_000_000
 FEW_FILES = 1000
 BACKUP_DAYS = 30
-EXTRAS = {"gemini": ("google.genai", "google"), "bedrock": ("boto3", "bedrock")}
+EXTRAS = {"gemini": ("google.genai", "google"), "vertex": ("google.auth", "google"), "bedrock": ("boto3", "bedrock")}
 DAY_S = 86_400
 SHOWN_MOST = 5
 

@@ -463,12 +463,24 @@ def zone_that_is_none(paths: Paths) -> Another:
     return Another(asked=":Atlantis/Capital")
 
 
-def missing_extra(paths: Paths) -> Iterator[None]:
-    configure(paths, 'models = ["gemini/gemini-3-flash"]\n')
+def missing_extra_gemini(paths: Paths) -> Iterator[None]:
+    yield from without_module(paths, "gemini/gemini-3-flash", "google.genai")
+
+
+def missing_extra_vertex(paths: Paths) -> Iterator[None]:
+    yield from without_module(paths, "vertex/gemini-3-flash", "google.auth")
+
+
+def missing_extra_bedrock(paths: Paths) -> Iterator[None]:
+    yield from without_module(paths, "bedrock/anthropic.claude-sonnet-4-5", "boto3")
+
+
+def without_module(paths: Paths, model: str, module: str) -> Iterator[None]:
+    configure(paths, f'models = ["{model}"]\n')
     with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in sys.modules if f"{name}.".startswith("google.genai.")]:
+        for name in [name for name in sys.modules if f"{name}.".startswith(f"{module}.")]:
             patch.delitem(sys.modules, name)
-        patch.setattr(sys, "meta_path", [Without("google.genai"), *sys.meta_path])
+        patch.setattr(sys, "meta_path", [Without(module), *sys.meta_path])
         yield
 
 
@@ -503,7 +515,9 @@ BROKEN: list[tuple[Break, Finding, str, str, str]] = [
     (no_zone, "time_zone_unknown", "time zone", "warn", "cannot be told"),
     (unknown_zone, "time_zone_unknown", "time zone", "warn", "cannot be told"),
     (zone_that_is_none, "time_zone_ignored", "time zone", "warn", "TZ=Atlantis/Capital"),
-    (missing_extra, "extra_missing", "installation", "fail", "library for gemini"),
+    (missing_extra_gemini, "extra_missing", "installation", "fail", "library for gemini"),
+    (missing_extra_vertex, "extra_missing", "installation", "fail", "library for vertex"),
+    (missing_extra_bedrock, "extra_missing", "installation", "fail", "library for bedrock"),
     (no_bubblewrap, "sandbox_missing", "shell", "warn", "commands can read"),
     (no_bubblewrap_where_it_must_be, "sandbox_missing", "shell", "fail", "no command is run"),
     (foreign_database, "database_foreign", "database", "fail", "no SQLite database"),
