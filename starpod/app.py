@@ -7,7 +7,9 @@ from typing import Any
 
 import tornado.web
 import tornado.websocket
+from tornado.httputil import HTTPServerRequest
 
+from starpod.auth.proxies import client_address, client_scheme
 from starpod.state import AppState
 
 METHODS = frozenset(tornado.web.RequestHandler.SUPPORTED_METHODS)
@@ -36,6 +38,15 @@ class Application(tornado.web.Application):
         self.describe = describe
         self._names = names or {}
         self.sockets: set[tornado.websocket.WebSocketHandler] = set()
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Before anything looks at the request: behind a trusted proxy it is that of the proxy's client."""
+        if (trusted := self.state.config.auth.trusted_proxies) and (peer := request.remote_ip):
+            headers = request.headers
+            request.remote_ip = client_address(peer, headers.get("X-Forwarded-For", ""), trusted)
+            scheme = client_scheme(peer, headers.get("X-Forwarded-Proto", ""), trusted)
+            request.protocol = scheme or request.protocol
+        return super().find_handler(request, **kwargs)
 
     def begin_span(self, handler: tornado.web.RequestHandler) -> None:
         """Trace a request, where that is switched on; `log_request` ends it."""

@@ -24,6 +24,7 @@ from starpod.config.types import (
     KnownStreamMode,
     KnownTelegramMode,
     ModelSpecs,
+    Networks,
     OptionalModelSpec,
     OptionalTimezone,
     OptionalUrl,
@@ -61,6 +62,10 @@ class AuthConfig(Section):
     )
     allowed_hosts: Hosts = Field(
         default=(), description="Host names, beside the local ones, under which people reach the gateway"
+    )
+    trusted_proxies: Networks = Field(
+        default=(),
+        description='Addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, e.g. "127.0.0.1"',
     )
 
 

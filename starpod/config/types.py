@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import zoneinfo
 from typing import Annotated, Any, TypeVar
@@ -69,6 +70,14 @@ def _host(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        ipaddress.ip_network(text, strict=False)
+    except ValueError as error:
+        raise ValueError('must be an IP address or a network, e.g. "127.0.0.1" or "10.0.0.0/8"') from error
+    return text
+
+
 def _asked(text: str) -> str:
     name, colon, command = text.partition(":")
     if not re.fullmatch(r"[A-Za-z0-9_.-]+\*?|\*", name.strip()) or (
@@ -101,6 +110,7 @@ ModelSpec = Annotated[str, AfterValidator(_model)]
 ModelSpecs = Annotated[tuple[ModelSpec, ...], Field(strict=False, min_length=1)]
 Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], Field(strict=False)]
 Hosts = Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(strict=False)]
+Networks = Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(strict=False)]
 
 Asked = Annotated[tuple[Annotated[str, AfterValidator(_asked)], ...], Field(strict=False)]
 

@@ -81,6 +81,7 @@ def test_half_written_toml_is_told_with_its_line(load: Load, text: str, parts: l
         ("auth = 3", 1, "auth", "[auth]"),
         ("\n[auth]\nrate_limit_requests = -1", 3, "auth.rate_limit_requests", "0 or more"),
         ('[auth]\nallowed_origins = ["chat.example.org"]', 2, "auth.allowed_origins[0]", "https://"),
+        ('[auth]\ntrusted_proxies = ["my-proxy"]', 2, "auth.trusted_proxies[0]", "network"),
         ('[auth]\nallowed_hosts = ["http://x/"]', 2, "auth.allowed_hosts[0]", "host name"),
         ('[tools]\nshell = "yes"', 2, "tools.shell", "true or false"),
         ("[turns]\nmax_parallel = 0", 2, "turns.max_parallel", "> 0"),

@@ -31,7 +31,7 @@ from tests.providers.script import Gate, Wait, script
 NAME = "agent.example.org"
 TIMEOUT_S = 20.0
 STREAM = {"Accept": "text/event-stream"}
-SETTINGS = {"auth": {"allowed_hosts": [NAME]}}
+SETTINGS = {"auth": {"allowed_hosts": [NAME], "trusted_proxies": ["127.0.0.1"]}}
 
 pytestmark = pytest.mark.gen_test(timeout=90)
 
@@ -151,6 +151,12 @@ async def test_requests_and_large_bodies_pass(make: Make, tmp_path: Path) -> Non
         assert "<html" in (await proxy.http.get("/")).text
         assert (await proxy.http.get("/api/sessions")).json() == []
         assert (await proxy.http.get("/api/sessions", headers={"X-API-Key": "wrong"})).status_code == 401
+        page = {"Origin": f"https://{proxy.host}", "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Proto": "http"}
+        signed_in = await proxy.http.post("/api/auth/login", json={"key": gateway.key}, headers=page)
+        assert signed_in.status_code == 200 and "Secure" in signed_in.headers["Set-Cookie"]
+        # What a client says of itself is not passed on.
+        events = await gateway.state.auth.list_audit()
+        assert [event.ip_address for event in events if event.event_type == "login_ok"] == ["127.0.0.1"]
         upload = bytes(range(256)) * 12_000
         assert (await proxy.http.put("/api/files/raw?path=a.bin", content=upload)).status_code == 201
         assert (await proxy.http.get("/api/files/raw?path=a.bin")).content == upload
