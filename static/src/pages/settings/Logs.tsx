@@ -57,9 +57,9 @@ export function Logs() {
   return (
     <Card title={t("logs.title")}>
       <p class="quiet">{t("logs.hint")}</p>
-      <div class="row">
-        <select aria-label={t("logs.level")} value={level} onChange={(event) => setLevel(event.currentTarget.value)}>{LEVELS.map((each) => <option key={each} value={each}>{t(`logs.${each}` as "logs.info")}</option>)}</select>
-        <input class="grow" type="search" aria-label={t("logs.find")} placeholder={t("logs.find")} value={wanted} onInput={(event) => setWanted(event.currentTarget.value)} />
+      <div class="row list-tools">
+        <label class="field grow"><span class="hidden">{t("logs.find")}</span><input type="search" placeholder={t("logs.find")} value={wanted} onInput={(event) => setWanted(event.currentTarget.value)} /></label>
+        <label class="field"><span class="hidden">{t("logs.level")}</span><select value={level} onChange={(event) => setLevel(event.currentTarget.value)}>{LEVELS.map((each) => <option key={each} value={each}>{t(`logs.${each}` as "logs.info")}</option>)}</select></label>
       </div>
       {problem && <Failure text={problem} retry={() => setRound(round + 1)} />}
       <pre ref={place} class="log-lines" tabIndex={0} aria-label={t("logs.title")} onScroll={(event) => { const box = event.currentTarget; isAtEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < 8; }}>
