@@ -9,6 +9,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
+import tornado.iostream
 import tornado.web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
@@ -320,6 +321,8 @@ class BaseHandler(tornado.web.RequestHandler):
     def log_exception(self, typ: Any, value: BaseException | None, tb: Any) -> None:
         if isinstance(value, Unavailable | Upstream):
             logger.warning("%s %s: %s", self.request.method, self.request.path, value)
+        elif isinstance(value, tornado.iostream.StreamClosedError):
+            logger.debug("%s %s: the client has gone", self.request.method, self.request.path)
         elif not isinstance(value, StarpodError | tornado.web.HTTPError):
             logger.error("%s %s failed", self.request.method, self.request.path, exc_info=value)
 

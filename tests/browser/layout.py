@@ -20,6 +20,8 @@ SMALL = """[...document.querySelectorAll('.main :is(button, select, input)')].fi
     return box.width && !['checkbox', 'radio'].includes(e.type) && (box.height < 43.5 || box.width < 43.5); })
     .map(e => e.outerHTML.slice(0, 90)).slice(0, 3)"""
 
+LOOKS = 20
+
 
 async def settle(page: Page, url: str) -> None:
     """Open the address and wait until what it shows is there."""
@@ -46,10 +48,21 @@ async def contrasts(page: Page, scheme: Any) -> list[str]:
 
 
 async def misfits(page: Page, width: int, *, is_touch: bool) -> list[str]:
-    """What does not fit on a screen that is `width` pixels wide, or is too small for a finger."""
+    """What does not fit on a screen that is `width` pixels wide, or is too small for a finger, and stays so."""
     size = page.viewport_size
     assert size is not None
     await page.set_viewport_size({"width": width, "height": size["height"]})
+    found = await _misfits(page, width, is_touch=is_touch)
+    for _ in range(LOOKS):
+        if not found:
+            break
+        # Charts are drawn anew when they hear of their new width.
+        await page.wait_for_timeout(100)
+        found = await _misfits(page, width, is_touch=is_touch)
+    return found
+
+
+async def _misfits(page: Page, width: int, *, is_touch: bool) -> list[str]:
     found = [f"wide at {width}: {each}" for each in await page.evaluate(WIDE)]
     if await page.evaluate("document.documentElement.scrollWidth") > width:
         found.append(f"scrolls sideways at {width}")

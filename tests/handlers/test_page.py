@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 import re
+import socket
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -105,3 +109,17 @@ async def test_only_the_pages_own_files_are_served(tmp_path: Path) -> None:
             answer = await raw(gateway, f"GET {path} HTTP/1.1\nHost: localhost\n\n")
             assert answer.status in (400, 404), (path, answer)
             assert list(answer.json()) == ["error"], path
+
+
+async def test_a_browser_that_hangs_up_is_no_error(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with Gateway(tmp_path) as gateway:
+        (script,) = set(re.findall(r"assets/app-[\w-]+\.js", (await gateway.http.get("/")).text))
+        asked = f"GET /{script} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", gateway.server.port)) as line:
+                # Closing resets the line, with what is on its way.
+                line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                line.sendall(asked)
+            await asyncio.sleep(0.01)
+        assert (await gateway.http.get("/api/health")).status_code == 200
+        assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
