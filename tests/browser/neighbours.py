@@ -20,8 +20,7 @@ class Neighbours:
     @property
     def cores(self) -> float:
         """Cores that programs outside of this process and its descendants kept busy, on average since the start."""
-        own = sum(max(0, ticks - self._own.get(pid, 0)) for pid, ticks in _own_ticks().items())
-        foreign = _busy_ticks() - self._all - own
+        foreign = _busy_ticks() - self._all - (_own_ticks() - self._own)
         return max(0.0, foreign / TICKS / max(0.001, time.monotonic() - self._began))
 
 
@@ -34,8 +33,8 @@ def _busy_ticks() -> int:
     return sum(fields) - fields[3] - fields[4]
 
 
-def _own_ticks() -> dict[int, int]:
-    """What this process and each of its descendants has worked, by process id."""
+def _own_ticks() -> int:
+    """What this process and its descendants have worked, those included that have ended and were waited for."""
     parents, ticks = {}, {}
     for folder in PROC.glob("[0-9]*"):
         try:
@@ -43,7 +42,7 @@ def _own_ticks() -> dict[int, int]:
         except OSError:
             continue
         parents[int(folder.name)] = int(fields[1])
-        ticks[int(folder.name)] = int(fields[11]) + int(fields[12])
+        ticks[int(folder.name)] = sum(int(each) for each in fields[11:15])
 
     def is_mine(pid: int) -> bool:
         while pid > 1:
@@ -52,4 +51,4 @@ def _own_ticks() -> dict[int, int]:
             pid = parents.get(pid, 0)
         return False
 
-    return {pid: count for pid, count in ticks.items() if is_mine(pid)}
+    return sum(count for pid, count in ticks.items() if is_mine(pid))

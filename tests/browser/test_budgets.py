@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import itertools
 import re
@@ -42,6 +43,9 @@ WATCH = """(() => { const seen = window.__seen = {usable: 0, opened: 0, long: 0,
             if (last?.textContent.startsWith(window.__wanted)) setTimeout(() => { seen.opened = performance.now() - start; });
             else requestAnimationFrame(look); }; requestAnimationFrame(look); }, true);
 })()"""
+OPEN = "window.__seen.usable && performance.getEntriesByName('first-contentful-paint').length"
+# The parser, which comes after the first screen, is there.
+SETTLED = "performance.getEntriesByType('resource').some(each => /render-/.test(each.name))"
 WORDS = "Some *words* of a longer reply, with `code` and more. "
 PART = "## Part\n\n" + WORDS * 6 + "\n\n- one\n- two\n\n"
 CODE = "```python\ndef part():\n    return 'some words'  # and a comment\n```\n\n"
@@ -89,7 +93,14 @@ class Stopwatch:
 
     async def open(self, url: str) -> None:
         await self.page.goto(url)
+        await self.until(OPEN)
         await expect(self.page.locator(".composer textarea")).to_be_focused()
+
+    async def until(self, condition: str) -> None:
+        """Wait for a JavaScript expression. Looked at rarely: Playwright's own waiting takes time, and half a megabyte."""
+        async with asyncio.timeout(10):
+            while not await self.page.evaluate(condition):  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
 
     async def seen(self) -> dict[str, Any]:
         found: dict[str, Any] = await self.page.evaluate("window.__seen")
@@ -158,8 +169,9 @@ async def test_the_page_is_usable_at_once_and_light(tmp_path: Path, slowdown: in
             figures = {
                 "paint_ms": float(await watch.page.evaluate(paint)),
                 "usable_ms": float((await watch.seen())["usable"]),
-                "heap_mb": await watch.heap_mb(),
             }
+            await watch.until(SETTLED)
+            figures["heap_mb"] = await watch.heap_mb()
             await watch.close()
             return figures
 
@@ -199,10 +211,7 @@ async def test_long_chats_open_at_once(tmp_path: Path, messages: int, cap_ms: fl
         async def measure() -> Figures:
             watch = await Stopwatch.start(browser)
             await watch.open(gateway.url)
-            # The page has settled: the parser that comes after the first screen is there.
-            await watch.page.wait_for_function(
-                "() => performance.getEntriesByType('resource').some(e => /render-/.test(e.name))"
-            )
+            await watch.until(SETTLED)
             await watch.page.evaluate(f"window.__wanted = 'Message {messages - 1}'")
             await watch.page.locator(".session a").click()
             await watch.page.wait_for_function("() => window.__seen.opened")
@@ -230,9 +239,7 @@ async def stream(gateway: Gateway, browser: Browser, text: str, *, pieces: int, 
     gateway.provider.play(script(Say(cut, 10 / len(cut))))
     watch = await Stopwatch.start(browser, slowdown=slowdown)
     await watch.open(gateway.url)
-    await watch.page.wait_for_function(
-        "() => performance.getEntriesByType('resource').some(e => /render-/.test(e.name))"
-    )
+    await watch.until(SETTLED)
     await say(watch.page, "go")
     await expect(reply(watch.page)).to_contain_text("Part")
     await watch.page.evaluate("window.__frames()")
