@@ -1,6 +1,6 @@
 /** One turn: what was said, what was done for it, the answer, and what can be done with it. */
 import { useComputed } from "@preact/signals";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isAdmin } from "../app/auth";
 import { models } from "../app/boot";
 import { link } from "../app/router";
@@ -56,7 +56,8 @@ function Waiting({ size }: { size: number }) {
 
 function Editor({ part, turn, talk, model, onClose }: { part: UserPart; turn: Turn; talk: Conversation; model: string | null; onClose: () => void }) {
   const box = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  // Before anybody can write into it, whose words would land elsewhere.
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     box.current!.focus();
     box.current!.setSelectionRange(part.text.length, part.text.length);
