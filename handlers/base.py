@@ -199,8 +199,7 @@ class BaseHandler(tornado.web.RequestHandler):
 
     def read_bytes(self) -> bytes:
         """The body as it came. Raises Refused 413."""
-        if self._received > self.body_limit:
-            raise self.too_large()
+        self._check_size()
         return b"".join(self._chunks)
 
     def read_body(self, model: type[T]) -> T:
@@ -215,11 +214,14 @@ class BaseHandler(tornado.web.RequestHandler):
         read: T = await asyncio.to_thread(self._parsed) if self._received > LARGE_BODY else self._parsed()
         return read
 
+    def _check_size(self) -> None:
+        if self._received > self.body_limit:
+            raise self.too_large()
+
     def _check_body(self, model: type[T]) -> None:
         if model is not self.operation.body:
             raise TypeError(f"{self.operation} does not take a {model}")
-        if self._received > self.body_limit:
-            raise self.too_large()
+        self._check_size()
         content_type = self.request.headers.get("Content-Type", "")
         if content_type.split(";")[0].strip().lower() != JSON:
             raise Refused(415, "Send the body as JSON, with the header Content-Type: application/json")

@@ -9,19 +9,30 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from prometheus_client.metrics_core import Metric
+    from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 Labels = tuple[str, ...]
 
 
 @dataclass(slots=True)
-class Counter:
-    """What only grows."""
+class _Numbers:
+    """One number for each combination of labels."""
 
     name: str
     about: str
     labels: Labels = ()
     values: dict[Labels, float] = field(default_factory=dict)
+
+    def _fill(self, family: CounterMetricFamily | GaugeMetricFamily) -> Metric:
+        for labels, value in list(self.values.items()):
+            family.add_metric(labels, value)
+        return family
+
+
+class Counter(_Numbers):
+    """What only grows."""
+
+    __slots__ = ()
 
     def add(self, *labels: str, by: float = 1.0) -> None:
         """It happened, or so much of it."""
@@ -31,20 +42,13 @@ class Counter:
         """As the library takes it."""
         from prometheus_client.metrics_core import CounterMetricFamily
 
-        family = CounterMetricFamily(self.name, self.about, labels=self.labels)
-        for labels, value in list(self.values.items()):
-            family.add_metric(labels, value)
-        return family
+        return self._fill(CounterMetricFamily(self.name, self.about, labels=self.labels))
 
 
-@dataclass(slots=True)
-class Gauge:
+class Gauge(_Numbers):
     """What goes up and down."""
 
-    name: str
-    about: str
-    labels: Labels = ()
-    values: dict[Labels, float] = field(default_factory=dict)
+    __slots__ = ()
 
     def set(self, value: float, *labels: str) -> None:
         """It stands so now."""
@@ -54,10 +58,7 @@ class Gauge:
         """As the library takes it."""
         from prometheus_client.metrics_core import GaugeMetricFamily
 
-        family = GaugeMetricFamily(self.name, self.about, labels=self.labels)
-        for labels, value in list(self.values.items()):
-            family.add_metric(labels, value)
-        return family
+        return self._fill(GaugeMetricFamily(self.name, self.about, labels=self.labels))
 
 
 class Histogram:
