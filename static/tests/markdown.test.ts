@@ -128,6 +128,22 @@ describe("a text that grows", () => {
     expect(place.firstElementChild).toBe(first);
   });
 
+  test("cuts a long text into parts, draws it as the whole would be, and adds to the last part only", () => {
+    const place = document.createElement("div");
+    const stream = new MarkdownStream(place);
+    const text = TEXT.repeat(9);
+    for (let end = 0; end < text.length; end += 200) stream.update(text.slice(0, end), false);
+    const parts = [...place.querySelectorAll(":scope > .part")];
+    expect(parts.length).toBeGreaterThan(2);
+    expect(parts.every((each) => each.childNodes.length < 40)).toBe(true);
+    const before = parts.slice(0, -1).map((each) => each.innerHTML);
+    stream.update(`${text}more`, false);
+    stream.update(`${text}more`, true);
+    expect(parts.slice(0, -1).map((each) => each.innerHTML)).toEqual(before);
+    for (const each of place.querySelectorAll(".part")) each.replaceWith(...each.childNodes);
+    expect(outline(place)).toBe(whole(`${text}more`));
+  });
+
   test("begins anew when the text is another one", () => {
     const place = document.createElement("div");
     const stream = new MarkdownStream(place);

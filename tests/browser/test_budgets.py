@@ -261,7 +261,7 @@ async def stream(gateway: Gateway, browser: Browser, text: str, *, pieces: int, 
         "last_slice": shares[-1],
         "growth": shares[-1] / max(shares[1], 0.001),
     }
-    assert (await reply(watch.page).inner_text()).count("Part") == text.count("Part")
+    assert (await reply(watch.page).text_content() or "").count("Part") == text.count("Part")
     await watch.close()
     return figures
 

@@ -8,16 +8,22 @@ import { blocks, codeBlock, lex, whenCode } from "./render";
 const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n`]*)\n/;
 /** Of the blocks at the end, this many stay open: a list or a quote may go on after what follows it. */
 const OPEN_BLOCKS = 2;
+/** A long text is cut into parts of so many blocks, which the style sheet leaves out of layout where they are out of sight. */
+const PART = "part";
+const PART_BLOCKS = 24;
 const CHECKED_LENGTH = 200_000;
 
 export class MarkdownStream {
   #source = "";
   #stable = 0; // offset: everything before it is drawn for good
   #tail: Node[] = [];
+  #end: HTMLElement; // where the next block goes: the text itself, then its last part
   #links: Record<string, { href: string | null; title: string | null }> = {};
   #fence: { code: Text; shown: number; start: number; isIndented: boolean } | null = null;
 
-  constructor(private readonly into: HTMLElement) {}
+  constructor(private readonly into: HTMLElement) {
+    this.#end = into;
+  }
 
   /** Show this text, which begins with the one shown before. `isDone`: nothing more comes. */
   update(source: string, isDone: boolean): void {
@@ -30,6 +36,7 @@ export class MarkdownStream {
 
   #reset(): void {
     this.into.replaceChildren();
+    this.#end = this.into;
     this.#stable = 0;
     this.#tail = [];
     this.#fence = null;
@@ -39,12 +46,16 @@ export class MarkdownStream {
   #finish(): void {
     if (this.#fence) this.#dropTail();
     const isWhole = this.#stable === 0;
-    this.#tail = patch(this.into, this.#tail, blocks(lex(this.#source.slice(this.#stable), isWhole ? {} : this.#links), false));
+    this.#tail = patch(this.#end, this.#tail, blocks(lex(this.#source.slice(this.#stable), isWhole ? {} : this.#links), false));
     this.#stable = this.#source.length;
     if (isWhole || this.#source.length > CHECKED_LENGTH) return;
     const whole = document.createElement("div");
     whole.append(...blocks(lex(this.#source), false));
-    if (!same(whole, this.into)) this.into.replaceChildren(...whole.childNodes);
+    const shown = [...this.into.childNodes].flatMap((each) => (each instanceof HTMLElement && each.className === PART ? [...each.childNodes] : each));
+    if (!areSame([...whole.childNodes], shown)) {
+      this.into.replaceChildren(...whole.childNodes);
+      this.#end = this.into;
+    }
   }
 
   #dropTail(): void {
@@ -63,10 +74,18 @@ export class MarkdownStream {
     const last = open.at(-1);
     const at = last ? tail.lastIndexOf(last.raw) : -1;
     const fence = last?.type === "code" && at >= 0 ? this.#openFence(tail, at) : null;
-    const drawn = patch(this.into, this.#tail, [...settled, ...blocks(fence ? open.slice(0, -1) : open, false)]);
-    if (fence) drawn.push(this.into.appendChild(fence));
+    const drawn = patch(this.#end, this.#tail, [...settled, ...blocks(fence ? open.slice(0, -1) : open, false)]);
+    if (fence) drawn.push(this.#end.appendChild(fence));
     this.#tail = drawn.slice(settled.length);
     this.#stable += kept.length;
+    if (this.#end.childNodes.length - this.#tail.length >= PART_BLOCKS) this.#beginPart();
+  }
+
+  #beginPart(): void {
+    this.#end = document.createElement("div");
+    this.#end.className = PART;
+    this.#end.append(...this.#tail);
+    this.into.append(this.#end);
   }
 
   /** How many of the tokens are finished, and how much of the text they take. */
@@ -142,15 +161,14 @@ function merge(had: Node, wanted: Node): Node {
 function same(a: Node, b: Node): boolean {
   if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName) return false;
   if (a.nodeType === Node.TEXT_NODE || a.nodeName === "PRE") return a.textContent === b.textContent;
-  const [left, right] = [a.childNodes, b.childNodes];
-  if (left.length !== right.length) {
+  if (a.childNodes.length !== b.childNodes.length) {
     a.normalize();
     b.normalize();
-    if (a.childNodes.length !== b.childNodes.length) return false;
   }
-  for (let index = 0; index < left.length; index++) if (!same(left[index]!, right[index]!)) return false;
-  return true;
+  return areSame([...a.childNodes], [...b.childNodes]);
 }
+
+const areSame = (left: Node[], right: Node[]): boolean => left.length === right.length && left.every((each, index) => same(each, right[index]!));
 
 /** Draw a complete text at once. */
 export function drawMarkdown(into: HTMLElement, source: string): void {
