@@ -138,6 +138,24 @@ async def test_a_selection_lasts_while_the_reply_goes_on(tmp_path: Path) -> None
         assert await page.locator(".live").count() == 1
 
 
+async def test_a_long_conversation_is_printed_whole(tmp_path: Path) -> None:
+    """On paper there is no scrolling: every page, dark on white, without the buttons."""
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script(slowly(LONG, 0)))
+        page = await browser.page(color_scheme="dark")
+        await say(page, "go on")
+        await expect(reply(page)).to_contain_text("Paragraph 59")
+        await expect(page.locator(".live")).to_have_count(0)
+        await page.emulate_media(media="print")
+        for hidden in (".side", ".composer", ".topbar .pill", ".turn .icon-button"):
+            assert await page.locator(hidden).locator("visible=true").count() == 0, hidden
+        fits = "e => e.getBoundingClientRect().bottom <= document.documentElement.scrollHeight - scrollY"
+        assert await page.locator(".md p").last.evaluate(fits)
+        lightness = "parseFloat(getComputedStyle(document.body).color.split('(')[1])"
+        assert float(await page.evaluate(lightness)) < 30, "of 100"
+        assert (await page.pdf()).count(b"/Type /Page\n") > 1
+
+
 @pytest.mark.parametrize("way", ["button", "escape"])
 async def test_stop_ends_the_reply_and_keeps_its_text(tmp_path: Path, way: str) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
