@@ -109,4 +109,7 @@ export function briefly(moment: string): string {
   return date.toLocaleString(regional(), form);
 }
 
+/** To the second, as lines of a log need it. */
+export const clockTime = (moment: string | number): string => new Date(moment).toLocaleTimeString(regional(), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+
 export const fully = (moment: string): string => new Date(moment).toLocaleString(regional(), { dateStyle: "medium", timeStyle: "short" });

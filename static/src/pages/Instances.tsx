@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { api, ApiError, enc } from "../api/client";
 import { isAdmin } from "../app/auth";
 import { at } from "../app/boot";
-import { bytes, type Key, locale, number, t } from "../i18n";
+import { bytes, clockTime, type Key, number, t } from "../i18n";
 import { onFrame } from "../socket/socket";
 import { ask, Dialog } from "../ui/dialog";
 import { Ellipsis, Icon } from "../ui/icons";
@@ -110,7 +110,7 @@ function Logs({ instance, onClose }: { instance: Instance; onClose: () => void }
     <Dialog title={t("instances.logs_of", { name: instance.name ?? instance.id })} onClose={onClose} class="wide">
       {problem && <Failure text={problem} retry={() => setRound(round + 1)} />}
       <pre ref={place} class="log-lines" tabIndex={0} aria-label={t("instances.logs")} onScroll={(event) => { const box = event.currentTarget; isAtEnd.current = box.scrollHeight - box.scrollTop - box.clientHeight < 8; }}>
-        {lines.length ? lines.map((line, index) => <span key={index} class={/ERR|CRIT/i.test(line.level) ? "error" : /WARN/i.test(line.level) ? "warn" : undefined}>{`${new Date(line.timestamp * 1000).toLocaleTimeString(locale.value)} ${line.level.padEnd(5)} ${line.message}\n`}</span>) : t("instances.no_logs")}
+        {lines.length ? lines.map((line, index) => <span key={index} class={/ERR|CRIT/i.test(line.level) ? "error" : /WARN/i.test(line.level) ? "warn" : undefined}>{`${clockTime(line.timestamp * 1000)} ${line.level.padEnd(5)} ${line.message}\n`}</span>) : t("instances.no_logs")}
       </pre>
       <div class="spread"><span class={isLive ? "badge live" : "badge"} role="status">{t(isLive ? "instances.live" : "instances.ended")}</span><button type="button" class="button" onClick={() => setRound(round + 1)}>{t("instances.refresh")}</button></div>
     </Dialog>

@@ -1,7 +1,7 @@
 /** What the gateway logs: its newest lines, followed while somebody looks. */
 import { useEffect, useRef, useState } from "preact/hooks";
 import { api } from "../../api/client";
-import { locale, t } from "../../i18n";
+import { clockTime, t } from "../../i18n";
 import { Card, Failure } from "../../ui/parts";
 
 interface Line {
@@ -18,7 +18,7 @@ const REFRESH_MS = 1500;
 const LEVELS = ["debug", "info", "warning", "error"];
 
 const textOf = (line: Line): string =>
-  `${new Date(line.time).toLocaleTimeString(locale.value)} ${line.level.toUpperCase().padEnd(7)} ${line.logger}: ${line.message}\n${line.exception && `${line.exception}\n`}`;
+  `${clockTime(line.time)} ${line.level.toUpperCase().padEnd(7)} ${line.logger}: ${line.message}\n${line.exception && `${line.exception}\n`}`;
 
 export function Logs() {
   const [lines, setLines] = useState<Line[] | null>(null);

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { api } from "../../api/client";
 import { boot } from "../../app/boot";
 import { fully, number, t } from "../../i18n";
-import { Card, Failure, Table, useLoaded } from "../../ui/parts";
+import { Card, Failure, useLoaded } from "../../ui/parts";
 import { Doctor } from "./Doctor";
 import { SettingsForm } from "./Form";
 import { Outbox } from "./Outbox";
@@ -48,16 +48,14 @@ function Audit() {
       <label class="field"><span class="hidden">{t("system.kind")}</span><select value={kind} onChange={(event) => { setKind(event.currentTarget.value); setOlder([]); setBefore(null); }}><option value="">{t("system.all_kinds")}</option>{KINDS.map((each) => <option key={each} value={each}>{each.replaceAll("_", " ")}</option>)}</select></label>
       {data && lines.length === 0 && <p class="quiet">{t("system.nothing")}</p>}
       {lines.length > 0 && (
-        <Table
-          label={t("system.audit")} rows={lines} keyOf={(line) => line.id}
-          columns={[
-            { head: t("system.when"), cell: (line) => <span class="no-break">{fully(line.created_at)}</span> },
-            { head: t("system.what"), cell: (line) => <span class="no-break">{line.event_type.replaceAll("_", " ")}</span> },
-            { head: t("system.who"), cell: (line) => who(line.user_id) },
-            { head: t("system.detail"), cell: (line) => line.detail ?? "" },
-            { head: t("system.from"), cell: (line) => <span class="no-break">{line.ip_address ?? ""}</span> },
-          ]}
-        />
+        <ul class="list" aria-label={t("system.audit")}>
+          {lines.map((line) => (
+            <li key={line.id} class="wrap">
+              <div class="grow"><p><b>{line.event_type.replaceAll("_", " ")}</b> {who(line.user_id)}</p>{line.detail && <p class="quiet">{line.detail}</p>}</div>
+              <span class="quiet no-break">{fully(line.created_at)}{line.ip_address && ` · ${line.ip_address}`}</span>
+            </li>
+          ))}
+        </ul>
       )}
       {data?.length === PAGE && <div class="row"><button type="button" class="button" onClick={() => { setOlder(lines); setBefore(data.at(-1)!.id); }}>{t("system.older")}</button></div>}
     </Card>
