@@ -263,3 +263,14 @@ async def test_a_stream_is_told_to_screen_readers_once(tmp_path: Path) -> None:
         gate.open()
         await expect(page.locator("[aria-live=polite]").last).to_have_text("The reply is complete.")
         assert await log.get_attribute("aria-busy") == "false"
+
+
+async def test_a_quote_keeps_the_distance_that_every_block_has(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("Before.\n\n> a quote\n\nAfter."))
+        page = await browser.page()
+        await say(page, "quote")
+        await expect(reply(page)).to_contain_text("After.")
+        above, quote, below = [await each.bounding_box() for each in await reply(page).locator("> *").all()]
+        assert above and quote and below
+        assert quote["y"] - above["y"] - above["height"] == below["y"] - quote["y"] - quote["height"] > 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,10 @@ async def test_a_schedule_is_made_run_changed_paused_and_deleted(tmp_path: Path)
         await expect(page.get_by_text("No schedules yet")).to_be_visible()
         await page.get_by_role("button", name="New schedule").first.click()
         dialog = page.get_by_role("dialog")
+        repeats, cron = await dialog.locator(".field-row").first.evaluate(
+            "row => [...row.querySelectorAll('select, input')].map(each => each.getBoundingClientRect().top)"
+        )
+        assert repeats == cron, "fields in a row stand at one height"
         await dialog.get_by_label("Name").fill("Bins")
         await dialog.get_by_label("What to do").fill("Remind me of the bins")
         await dialog.get_by_label("Cron expression").fill("61 9 * * *")
@@ -95,6 +100,9 @@ async def test_what_a_reply_costs_is_shown_now_later_and_in_the_report(tmp_path:
         assert total["total_input_tokens"] + total["total_output_tokens"] == 450
         await expect(page.get_by_text("450", exact=True)).to_be_visible()
         await page.get_by_text("As a table").click()
+        await expect(
+            page.get_by_text(re.compile(r"^\d+ [A-Z][a-z]+$")).first
+        ).to_be_visible()  # a day as the region writes it
         await expect(page.locator("table").first).to_be_visible()
         async with page.expect_download() as download:
             await page.get_by_role("link", name="Export CSV").click()

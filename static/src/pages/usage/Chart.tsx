@@ -1,6 +1,6 @@
 /** Stacked bars by day and model, drawn at the width there is; the figures are in the table below. */
 import { useEffect, useRef, useState } from "preact/hooks";
-import { locale, money, t } from "../../i18n";
+import { money, regional, t } from "../../i18n";
 import { type Bar, bars, type Costs, series, ticks } from "./costs";
 
 const HEIGHT = 220;
@@ -10,11 +10,11 @@ const LEFT = 46;
 const MIN_PITCH = 7;
 const LABEL_PX = 78;
 
-const day = (date: string): string => new Date(`${date}T12:00:00`).toLocaleDateString(locale.value, { day: "numeric", month: "short" });
+const day = (date: string): string => new Date(`${date}T12:00:00`).toLocaleDateString(regional(), { day: "numeric", month: "short" });
 export const span = (bar: Bar): string => (bar.from === bar.to ? day(bar.from) : `${day(bar.from)} – ${day(bar.to)}`);
 const colour = (index: number): string => `var(--s${index + 1})`;
 const axis = (value: number, step: number): string =>
-  new Intl.NumberFormat(locale.value, { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", maximumFractionDigits: step < 1 ? Math.min(6, Math.ceil(-Math.log10(step))) : 0 }).format(value);
+  new Intl.NumberFormat(regional(), { style: "currency", currency: "USD", currencyDisplay: "narrowSymbol", maximumFractionDigits: step < 1 ? Math.min(6, Math.ceil(-Math.log10(step))) : 0 }).format(value);
 
 export function Chart({ costs, today }: { costs: Costs; today: string }) {
   const place = useRef<HTMLDivElement>(null);
