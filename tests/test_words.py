@@ -7,9 +7,11 @@ import re
 import tomllib
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from starpod.auth.types import EventType
 from starpod.paths import shipped
 from tests.gateway import Gateway
 
@@ -72,6 +74,12 @@ def test_the_first_screen_finds_its_words_before_any_page_is_fetched() -> None:
 
 def test_what_is_used_is_there() -> None:
     assert used_in(*SHELL_PARTS, "pages") - shell("en").keys() - pages("en").keys() == set()
+
+
+def test_every_event_of_the_audit_log_has_a_name() -> None:
+    named = {key.removeprefix("audit.") for key in pages("en") if key.startswith("audit.")}
+    page = (SOURCE / "pages" / "settings" / "System.tsx").read_text(encoding="utf-8")
+    assert named == set(get_args(EventType)) == set(re.findall(r'"audit\.(\w+)"', page))
 
 
 @pytest.mark.gen_test

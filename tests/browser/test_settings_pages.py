@@ -153,7 +153,7 @@ async def test_what_happened_is_seen_answers_forgotten_and_deliveries_tried_agai
         await expect(page.get_by_text("Bins failed")).to_have_count(0)
         await page.get_by_role("button", name="Examine the gateway").click()
         await expect(page.get_by_role("list", name="Check-up").get_by_role("listitem").first).to_be_visible()
-        await expect(page.get_by_role("list", name="Who changed what")).to_contain_text("settings changed")
+        await expect(page.get_by_role("list", name="Who changed what")).to_contain_text("Settings changed")
         await page.goto(f"{gateway.url}/settings/mcp")
         await expect(page.locator("li", has_text="broken")).to_contain_text("Failed", timeout=15_000)
         await expect(page.locator("li", has_text="demo").first).to_contain_text("Connected", timeout=15_000)

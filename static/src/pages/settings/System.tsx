@@ -30,7 +30,13 @@ interface AuditLine {
   created_at: string;
 }
 
-const KINDS = ["bootstrap", "login_ok", "failed_auth", "logout", "user_created", "user_updated", "user_activated", "user_deactivated", "user_deleted", "api_key_created", "api_key_revoked", "api_key_rotated", "rate_limited", "telegram_linked", "telegram_unlinked", "settings_changed", "vault_set", "vault_deleted", "vault_key_rotated", "budget_changed"];
+const KINDS = [
+  "audit.bootstrap", "audit.login_ok", "audit.failed_auth", "audit.logout", "audit.user_created", "audit.user_updated",
+  "audit.user_activated", "audit.user_deactivated", "audit.user_deleted", "audit.api_key_created", "audit.api_key_revoked", "audit.api_key_rotated",
+  "audit.rate_limited", "audit.telegram_linked", "audit.telegram_unlinked", "audit.settings_changed", "audit.vault_set", "audit.vault_deleted",
+  "audit.vault_key_rotated", "audit.budget_changed", "audit.instance_changed",
+] as const;
+const kindOf = (event: string): string => { const key = KINDS.find((each) => each === `audit.${event}`); return key ? t(key) : event.replaceAll("_", " "); };
 const PAGE = 50;
 const ADVANCED = [["turns", "system.turns"], ["provider_http", "system.provider_http"], ["websocket", "system.websocket"], ["instances", "system.instances"]] as const;
 
@@ -45,13 +51,13 @@ function Audit() {
   return (
     <Card title={t("system.audit")}>
       {problem && <Failure text={problem} retry={reload} />}
-      <label class="field"><span class="hidden">{t("system.kind")}</span><select value={kind} onChange={(event) => { setKind(event.currentTarget.value); setOlder([]); setBefore(null); }}><option value="">{t("system.all_kinds")}</option>{KINDS.map((each) => <option key={each} value={each}>{each.replaceAll("_", " ")}</option>)}</select></label>
+      <label class="field"><span class="hidden">{t("system.kind")}</span><select value={kind} onChange={(event) => { setKind(event.currentTarget.value); setOlder([]); setBefore(null); }}><option value="">{t("system.all_kinds")}</option>{KINDS.map((each) => <option key={each} value={each.slice(6)}>{t(each)}</option>)}</select></label>
       {data && lines.length === 0 && <p class="quiet">{t("system.nothing")}</p>}
       {lines.length > 0 && (
         <ul class="list" aria-label={t("system.audit")}>
           {lines.map((line) => (
             <li key={line.id} class="wrap">
-              <div class="grow"><p><b>{line.event_type.replaceAll("_", " ")}</b> {who(line.user_id)}</p>{line.detail && <p class="quiet">{line.detail}</p>}</div>
+              <div class="grow"><p><b>{kindOf(line.event_type)}</b> {who(line.user_id)}</p>{line.detail && <p class="quiet">{line.detail}</p>}</div>
               <span class="quiet no-break">{fully(line.created_at)}{line.ip_address && ` · ${line.ip_address}`}</span>
             </li>
           ))}
