@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
@@ -274,3 +275,24 @@ async def test_a_quote_keeps_the_distance_that_every_block_has(tmp_path: Path) -
         above, quote, below = [await each.bounding_box() for each in await reply(page).locator("> *").all()]
         assert above and quote and below
         assert quote["y"] - above["y"] - above["height"] == below["y"] - quote["y"] - quote["height"] > 8
+
+
+async def test_what_stands_beside_the_column_is_never_cut_off(tmp_path: Path) -> None:
+    """The numbers of a long list, in a turn that is not the last: as they are where nothing is left out of sight."""
+    everything = """() => { const sheet = new CSSStyleSheet(); sheet.replaceSync('.turn, .part { content-visibility: visible !important }');
+        document.adoptedStyleSheets = [sheet]; }"""
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("\n".join(f"{number}. item" for number in range(9995, 10005))), script("Short."))
+        page = await browser.page()
+        await say(page, "count")
+        await expect(reply(page).locator("li")).to_have_count(10)
+        await expect(page.locator(".live")).to_have_count(0)
+        await say(page, "more")
+        await expect(reply(page)).to_have_text("Short.")
+        await expect(page.locator(".live")).to_have_count(0)
+        box = await page.locator("ol").bounding_box()
+        assert box
+        strip: Any = {"x": box["x"] - 60, "y": box["y"], "width": 70, "height": box["height"]}
+        shown = await page.screenshot(clip=strip)
+        await page.evaluate(everything)
+        assert await page.screenshot(clip=strip) == shown
