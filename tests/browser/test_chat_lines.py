@@ -172,3 +172,33 @@ async def test_a_chat_that_began_while_the_page_was_opening_is_listed(tmp_path: 
         await expect(page.locator(".session")).to_have_count(0)
         opens.set()
         await expect(page.locator(".session")).to_contain_text("from a script")
+
+
+async def test_new_chat_pressed_where_one_is_new_already_changes_nothing(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("Here."))
+        page = await browser.page()
+        await page.get_by_role("link", name="New chat").click()
+        await page.keyboard.press("Control+Shift+O")
+        await say(page, "anybody?")
+        await expect(reply(page)).to_have_text("Here.")
+        await expect(page).to_have_url(f"{gateway.url}/c/{await one_session(gateway)}")
+
+
+async def test_a_message_that_waits_is_heard_on_though_a_new_chat_was_begun(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer(), keep_port=True) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("Late, but here."))
+        page = await browser.page()
+        await expect(page.locator(".composer textarea")).to_be_focused()
+        await gateway.connected()
+        await gateway.stop()
+        await expect(page.get_by_text("Connection lost")).to_be_visible()
+        await say(page, "before")
+        await expect(page.locator(".bubble.waiting")).to_have_text("before")
+        await page.get_by_role("link", name="New chat").click()
+        await expect(page.locator(".bubble")).to_have_count(0)
+        await gateway.start()
+        await page.locator(".session", has_text="before").click(timeout=20_000)
+        await expect(page.locator(".bubble")).to_have_text("before")
+        await expect(reply(page)).to_have_text("Late, but here.")
+        assert len((await gateway.http.get(f"/api/sessions/{await one_session(gateway)}/messages")).json()) == 2

@@ -359,7 +359,9 @@ export class Conversation {
 
 /** Conversations that were opened in this tab: they go on while another page is shown. */
 const open = new Map<string, Conversation>();
-let fresh: Conversation | null = null;
+const opened = (id: string): Conversation | undefined => open.get(id) ?? [...open.values()].find((each) => each.id === id);
+/** The new one, which `/` shows. */
+const fresh = signal(new Conversation(null));
 const running = signal<ReadonlySet<Conversation>>(new Set());
 /** Sessions that are being answered without this tab having them open: another tab wrote, a job runs, a message came by Telegram. */
 const elsewhere = signal<ReadonlySet<string>>(new Set());
@@ -381,12 +383,9 @@ function noteElsewhere(id: string, isRunning: boolean): void {
 
 /** The conversation of a session; without an id, a new one. */
 export function conversation(id: string | null): Conversation {
-  if (!id) return (fresh ??= new Conversation(null));
-  if (fresh?.id === id) {
-    open.set(id, fresh);
-    fresh = null;
-  }
-  let found = open.get(id);
+  if (!id) return fresh.value;
+  if (fresh.peek().id === id) forgetNew();
+  let found = opened(id);
   if (!found) {
     found = new Conversation(id);
     open.set(id, found);
@@ -394,18 +393,20 @@ export function conversation(id: string | null): Conversation {
   return found;
 }
 
-/** Begin a new conversation the next time. */
+/** Begin a new conversation. What was written in the one before is heard on, even if the gateway has not yet taken it. */
 export function forgetNew(): void {
-  if (fresh?.id) open.set(fresh.id, fresh);
-  fresh = null;
+  const last = fresh.peek();
+  if (!last.id && !last.turns.peek().length) return;
+  open.set(last.id ?? last.key, last);
+  fresh.value = new Conversation(null);
 }
 
-const everyone = (): Conversation[] => [...open.values(), ...(fresh ? [fresh] : [])];
+const everyone = (): Conversation[] => [...open.values(), fresh.peek()];
 
 let refresh = 0;
 /** The fate of a message that was written before this page was loaded anew. */
 function hearStray(frame: ServerFrame): void {
-  if (frame.type === "accepted") void open.get(frame.session_id)?.load();
+  if (frame.type === "accepted") void opened(frame.session_id)?.load();
   else if (frame.type === "error" && frame.client_message_id) tell(new Error(frame.message));
 }
 
@@ -420,7 +421,7 @@ onFrame((frame) => {
   if (frame.type === "session_changed") {
     noteElsewhere(frame.session_id, frame.is_running);
     // Somebody wrote in a conversation that is open here: it is heard from now on.
-    const talk = frame.is_running ? open.get(frame.session_id) : null;
+    const talk = frame.is_running ? opened(frame.session_id) : null;
     if (talk && !talk.isBusy) talk.follow();
   } else if (frame.type === "stream_end") noteElsewhere(frame.session_id, false);
   if (frame.type === "stream_end" || frame.type === "notification" || frame.type === "session_changed") {
