@@ -220,3 +220,40 @@ async def test_the_log_is_followed_by_level_and_word(tmp_path: Path) -> None:
         await expect(lines).not_to_contain_text("paper")
         log.error("the ink is back")
         await expect(lines).to_contain_text("the ink is back")
+
+
+async def test_what_is_wrong_is_told_where_it_is(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        await gateway.http.post("/api/settings/auth/users", json={"display_name": "Ann", "email": "ann@example.org"})
+        page = await browser.page("/settings/users")
+        await page.get_by_role("button", name="Add a person").click()
+        await page.get_by_label("Name").fill("Anna")
+        await page.get_by_label("E-mail").fill("ann@example.org")
+        await page.get_by_role("dialog").get_by_role("button", name="Save").click()
+        wrong = page.get_by_role("dialog").locator(".field.invalid")
+        await expect(wrong).to_contain_text("Another user has this email")
+        await expect(wrong.get_by_label("E-mail")).to_have_value("ann@example.org")
+        await page.goto(f"{gateway.url}/settings/vault")
+        await page.get_by_role("button", name="Add a secret").click()
+        await page.get_by_label("Name").fill("no name!")
+        await page.get_by_label("Value").fill("something")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("A secret's name has")
+        await expect(page.get_by_role("dialog").locator(".field.invalid")).to_have_count(0)
+
+
+async def test_what_is_typed_at_once_goes_into_the_palette(tmp_path: Path) -> None:
+    """It has the focus before the browser can tell of another key, however busy the page is."""
+    keys = """async () => { document.activeElement.dispatchEvent(new KeyboardEvent('keydown', {key: 'k', ctrlKey: true, bubbles: true}));
+        for (let turn = 0; turn < 20; turn++) await null; return document.activeElement.getAttribute('role'); }"""
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page()
+        await expect(page.locator(".composer textarea")).to_be_focused()
+        await page.keyboard.press("Control+k")
+        await expect(page.get_by_role("combobox")).to_be_focused()
+        await page.keyboard.press("Escape")
+        await expect(page.get_by_role("dialog")).to_have_count(0)
+        assert await page.evaluate(keys) == "combobox"
+        await page.keyboard.type("vault")
+        await page.keyboard.press("Enter")
+        await expect(page).to_have_url(f"{gateway.url}/settings/vault")

@@ -1,7 +1,7 @@
 /** Native dialogs: focus is held inside, Esc closes, and focus goes back to where it was. */
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
-import { useEffect, useId, useRef } from "preact/hooks";
+import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { Icon, X } from "./icons";
 
@@ -17,7 +17,8 @@ interface Props {
 export function Dialog({ title, onClose, children, class: name = "", hideTitle = false }: Props) {
   const place = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // Before anything else is done: what is typed at once belongs into it.
+  useLayoutEffect(() => {
     const before = document.activeElement as HTMLElement | null;
     const dialog = place.current!;
     dialog.showModal();

@@ -24,7 +24,9 @@ function Editor({ person, onClose }: { person: Person | null; onClose: (saved: b
       onClose(true);
     } catch (error) {
       const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { display_name: (error as Error).message });
+      // Nothing but an address is anybody's alone.
+      const place = error instanceof ApiError && error.status === 409 ? "email" : "display_name";
+      setErrors(Object.keys(fields).length ? fields : { [place]: (error as Error).message });
     }
   };
   return (

@@ -25,7 +25,7 @@ export function SecretEditor({ name: known, onClose }: { name: string | null; on
       onClose(true);
     } catch (error) {
       const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { value: (error as Error).message });
+      setErrors(Object.keys(fields).length ? fields : { form: (error as Error).message });
     }
   };
   return (
@@ -33,6 +33,7 @@ export function SecretEditor({ name: known, onClose }: { name: string | null; on
       <form class="stack" onSubmit={(event) => { event.preventDefault(); void save(); }}>
         {!known && <Field label={t("vault.name")} help={t("vault.name_help")} error={errors.key}>{(ids) => <input {...ids} value={name} autofocus spellcheck={false} autocomplete="off" onInput={(event) => setName(event.currentTarget.value)} />}</Field>}
         <Field label={t("vault.value")} help={t("vault.value_help")} error={errors.value}>{(ids) => <input {...ids} type="password" value={value} autofocus={Boolean(known)} autocomplete="off" onInput={(event) => setValue(event.currentTarget.value)} />}</Field>
+        {errors.form && <p class="error" role="alert">{errors.form}</p>}
         <div class="dialog-foot"><button type="button" class="button" onClick={() => onClose(false)}>{t("cancel")}</button><button class="button primary" disabled={!name.trim() || !value}>{t("save")}</button></div>
       </form>
     </Dialog>
