@@ -202,3 +202,18 @@ async def test_a_message_that_waits_is_heard_on_though_a_new_chat_was_begun(tmp_
         await expect(page.locator(".bubble")).to_have_text("before")
         await expect(reply(page)).to_have_text("Late, but here.")
         assert len((await gateway.http.get(f"/api/sessions/{await one_session(gateway)}/messages")).json()) == 2
+
+
+async def test_a_page_that_could_not_be_read_is_read_when_the_gateway_is_back(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, keep_port=True) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/schedules")
+        await expect(page.get_by_text("No schedules yet")).to_be_visible()
+        await page.get_by_role("link", name="New chat").click()
+        await gateway.connected()
+        await gateway.stop()
+        await expect(page.get_by_text("Connection lost")).to_be_visible()
+        await page.get_by_role("link", name="Schedules").click()
+        await expect(page.get_by_role("alert").first).to_contain_text("cannot be reached")
+        await gateway.start()
+        await expect(page.get_by_text("No schedules yet")).to_be_visible(timeout=20_000)
+        await expect(page.get_by_role("alert")).to_have_count(0)

@@ -257,3 +257,22 @@ async def test_what_is_typed_at_once_goes_into_the_palette(tmp_path: Path) -> No
         await page.keyboard.type("vault")
         await page.keyboard.press("Enter")
         await expect(page).to_have_url(f"{gateway.url}/settings/vault")
+
+
+async def test_who_leaves_what_is_not_saved_by_back_leaves_one_page_only(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway, Browser(gateway) as browser:
+        page = await browser.page("/usage")
+        await page.get_by_role("link", name="Memory", exact=True).click()
+        await page.keyboard.press("Control+,")
+        await page.get_by_role("link", name="Agent", exact=True).click()
+        await page.get_by_label("Agent name").fill("Vega")
+        question = page.get_by_role("dialog")
+        for answer, address in (("Cancel", "/settings/agent"), ("Leave", "/settings")):
+            await page.evaluate("history.back()")
+            await expect(question).to_contain_text("Leave without saving?")
+            await question.get_by_role("button", name=answer).click()
+            await expect(question).to_have_count(0)
+            await expect(page).to_have_url(gateway.url + address)
+        await page.evaluate("history.back()")
+        await expect(page).to_have_url(f"{gateway.url}/memory")
+        await expect(page.locator("h1")).to_have_text("Memory")

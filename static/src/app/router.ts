@@ -25,13 +25,12 @@ export function rename(to: string): void {
 }
 
 addEventListener("popstate", async () => {
-  const to = current() + location.search;
   if (leaveGuard.ask) {
     // The browser is there already: back to where something is not saved, and on when the person says so.
     history.pushState(null, "", at(path.peek()));
     if (!(await leaveGuard.ask())) return;
     leaveGuard.ask = null;
-    history.replaceState(null, "", at(to));
+    return history.back();
   }
   path.value = current();
 });

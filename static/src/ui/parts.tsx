@@ -5,6 +5,7 @@ import { ApiError } from "../api/client";
 import { boot } from "../app/boot";
 import { setTitle } from "../app/news";
 import { t } from "../i18n";
+import { onOpen } from "../socket/socket";
 
 export function PageHead({ title, hint, children }: { title: string; hint?: string; children?: ComponentChildren }) {
   useEffect(() => setTitle(`${title} · ${boot.agent_name}`), [title]);
@@ -107,5 +108,7 @@ export function useLoaded<T>(load: () => Promise<T>, deps: unknown[] = []): { da
     );
     return () => void (isHere = false);
   }, [...deps, round]);
+  // What could not be read is read when the line is back.
+  useEffect(() => (problem === null ? undefined : onOpen(() => setRound((n) => n + 1))), [problem]);
   return { data, problem, reload: () => setRound((n) => n + 1), set: (value) => set(() => value) };
 }
