@@ -92,6 +92,25 @@ describe("a text that grows", () => {
     expect(outline(place)).toBe(whole(TEXT));
   });
 
+  test("is drawn as the whole would be, letter by letter", () => {
+    const place = document.createElement("div");
+    const stream = new MarkdownStream(place);
+    for (let end = 1; end < TEXT.length; end++) stream.update(TEXT.slice(0, end), false);
+    stream.update(TEXT, true);
+    expect(outline(place)).toBe(whole(TEXT));
+  });
+
+  test("a link leads to what is defined, not to what was of it at some moment", () => {
+    const place = document.createElement("div");
+    const stream = new MarkdownStream(place);
+    const addresses = () => [...place.querySelectorAll("a")].map((each) => each.href);
+    const text = "See [it].\n\n[it]: https://example.com/page\n\nMore.\n\nAnd more.\n\nSee [it] again.";
+    for (const end of [text.indexOf("example") + 3, text.length - 1]) stream.update(text.slice(0, end), false);
+    expect(addresses().at(-1)).toBe("https://example.com/page");
+    stream.update(text, true);
+    expect(addresses()).toEqual(["https://example.com/page", "https://example.com/page"]);
+  });
+
   test("touches only what differs: elements stay, code that was coloured stays so", () => {
     const place = document.createElement("div");
     const stream = new MarkdownStream(place);

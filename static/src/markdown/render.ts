@@ -11,12 +11,11 @@ export function onCode(then: typeof whenCode): void {
   whenCode = then;
 }
 
+/** `links`: what was defined before this text. */
 export function lex(source: string, links?: Record<string, { href: string | null; title: string | null }>): Token[] {
   const lexer = new Lexer({ gfm: true });
   if (links) Object.assign(lexer.tokens.links, links);
-  const tokens = lexer.lex(source);
-  if (links) Object.assign(links, lexer.tokens.links);
-  return tokens;
+  return lexer.lex(source);
 }
 
 function entities(text: string): string {

@@ -46,7 +46,7 @@ export class MarkdownStream {
   #finish(): void {
     if (this.#fence) this.#dropTail();
     const isWhole = this.#stable === 0;
-    this.#tail = patch(this.#end, this.#tail, blocks(lex(this.#source.slice(this.#stable), isWhole ? {} : this.#links), false));
+    this.#tail = patch(this.#end, this.#tail, blocks(lex(this.#source.slice(this.#stable), this.#links), false));
     this.#stable = this.#source.length;
     if (isWhole || this.#source.length > CHECKED_LENGTH) return;
     const whole = document.createElement("div");
@@ -69,7 +69,10 @@ export class MarkdownStream {
     const tokens = lex(tail, this.#links);
     const kept = this.#settle(tail, tokens);
     if (this.#fence) this.#dropTail();
-    const settled = blocks(tokens.slice(0, kept.count), false);
+    const done = tokens.slice(0, kept.count);
+    // The address of a definition that is still being written is half of one.
+    for (const token of done) if (token.type === "def") this.#links[token.tag as string] ??= { href: token.href as string, title: token.title as string };
+    const settled = blocks(done, false);
     const open = tokens.slice(kept.count);
     const last = open.at(-1);
     const at = last ? tail.lastIndexOf(last.raw) : -1;
@@ -161,6 +164,7 @@ function merge(had: Node, wanted: Node): Node {
 function same(a: Node, b: Node): boolean {
   if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName) return false;
   if (a.nodeType === Node.TEXT_NODE || a.nodeName === "PRE") return a.textContent === b.textContent;
+  if (!a.cloneNode().isEqualNode(b.cloneNode())) return false;
   if (a.childNodes.length !== b.childNodes.length) {
     a.normalize();
     b.normalize();
