@@ -56,6 +56,23 @@ async def test_a_message_is_answered_and_the_session_has_an_address(tmp_path: Pa
         await expect(reply(page)).to_have_text("Hello there.")
 
 
+async def test_who_goes_on_in_a_chat_that_was_deleted_elsewhere_is_in_a_new_one(tmp_path: Path) -> None:
+    async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
+        gateway.provider.play(script("First."), script("Second."))
+        page = await browser.page()
+        await say(page, "hi")
+        await expect(reply(page)).to_have_text("First.")
+        old = (await gateway.http.get("/api/sessions")).json()[0]["id"]
+        await expect(page).to_have_url(f"{gateway.url}/c/{old}")
+        await gateway.http.delete(f"/api/sessions/{old}")
+        await say(page, "still there?")
+        await expect(reply(page)).to_have_text("Second.")
+        await expect(page).not_to_have_url(f"{gateway.url}/c/{old}")
+        await page.reload()
+        await expect(page.locator(".bubble")).to_have_text(["still there?"])
+        await expect(reply(page)).to_have_text("Second.")
+
+
 async def test_what_a_model_writes_never_runs(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
         gateway.provider.play(script(HOSTILE))

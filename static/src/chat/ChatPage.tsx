@@ -148,7 +148,7 @@ function Chat({ talk }: { talk: Conversation }) {
     return () => void (current.value === talk && (current.value = null));
   }, [talk]);
   useEffect(() => {
-    if (talk.id && path.peek() === "") rename(`c/${talk.id}`);
+    if (talk.id && (path.peek() === "" || path.peek() === `c/${talk.deletedId}`)) rename(`c/${talk.id}`);
   }, [talk.id, status]);
   useEffect(() => setTitle(`${session ? titleOf(session) : t("nav.new")} · ${boot.agent_name}`), [session?.title]);
   const isRunning = talk.isRunning;

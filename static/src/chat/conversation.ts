@@ -30,6 +30,8 @@ export class Conversation {
   readonly recalled = signal<{ text: string; files: Attachment[] } | null>(null);
   readonly key: string;
   id: string | null;
+  /** The chat that this was until it was deleted elsewhere and a message began another. */
+  deletedId: string | null = null;
   #oldest: number | null = null;
   #pending = new Map<string, { turn: Turn; replaces: Turn | null; again: () => void }>();
   #loading: Promise<void> | null = null;
@@ -268,7 +270,11 @@ export class Conversation {
       return true;
     }
     if (frame.type !== "accepted") return true;
-    const isNew = this.id === null;
+    const isNew = this.id !== frame.session_id;
+    if (this.id && isNew) {
+      this.deletedId = this.id;
+      if (open.delete(this.id)) open.set(frame.session_id, this);
+    }
     this.id = frame.session_id;
     const existing = this.turns.value.find((other) => other !== turn && other.id === frame.turn_id);
     if (existing) {
