@@ -11,6 +11,9 @@ from starpod.memory import scripts
 KEPT = 100_000
 TOKENIZER = "porter unicode61 remove_diacritics 2 categories 'L* N* Co M*'"
 """Marks belong to words: in Hindi and its neighbours they are the vowels."""
+HAS_LETTERS = "term IS NOT NULL"
+"""The tokenizer makes a word of an accent that stands alone (text out of a PDF has them), then takes the accent away."""
+
 _ENDINGS = ("", "e", "s", "es", "ed", "ing", "y", "ly", "er", "ion")
 
 
@@ -42,9 +45,10 @@ class Stems:
             connection = self._opened()
             connection.execute_sql("INSERT INTO piece (rowid, text) VALUES (1, ?)", (text,))
             if only_first:
-                rows = connection.execute_sql("SELECT term FROM token ORDER BY offset LIMIT 1").fetchall() or [(text,)]
+                first = f"SELECT term FROM token WHERE {HAS_LETTERS} ORDER BY offset LIMIT 1"
+                rows = connection.execute_sql(first).fetchall() or [(text,)]
             else:
-                rows = connection.execute_sql("SELECT term FROM vocabulary").fetchall()
+                rows = connection.execute_sql(f"SELECT term FROM vocabulary WHERE {HAS_LETTERS}").fetchall()
             connection.execute_sql("DELETE FROM piece")
         return [row[0] for row in rows]
 

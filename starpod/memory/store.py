@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import peewee
 
 from starpod.memory import scripts
-from starpod.memory.stems_store import STEMS, TOKENIZER
+from starpod.memory.stems_store import HAS_LETTERS, STEMS, TOKENIZER
 from starpod.memory.types import KINDS, Candidate, Chunk, FileState, Filters, Kind, Scope, SessionMessage
 
 Connection: TypeAlias = peewee.Database
@@ -302,7 +302,7 @@ def count_terms(connection: Connection) -> None:
     """Count all words anew: one walk through the index."""
     connection.execute_sql("DELETE FROM term")
     connection.execute_sql("INSERT INTO spelling (spelling) VALUES ('delete-all')")
-    connection.execute_sql("INSERT INTO term (stem, frequency) SELECT term, doc FROM vocabulary")
+    connection.execute_sql(f"INSERT INTO term (stem, frequency) SELECT term, doc FROM vocabulary WHERE {HAS_LETTERS}")
     connection.execute_sql(
         "INSERT INTO spelling (rowid, stem) SELECT id, stem FROM term WHERE length(stem) BETWEEN 4 AND 24 AND stem NOT GLOB '*[0-9]*'"
     )

@@ -135,6 +135,23 @@ async def test_what_was_said_is_found_until_it_is_deleted(tmp_path: Path) -> Non
 
 
 @pytest.mark.gen_test(timeout=30)
+async def test_an_accent_that_stands_alone_keeps_nothing_from_being_found(tmp_path: Path) -> None:
+    async with Gateway(tmp_path) as gateway:
+        put(gateway, "song.md", "U \u0308 ber den Wolken: the wombat sings.")
+        put(gateway, "tea.md", "The numbat drinks tea.")
+        for text in ("Copied out of a PDF: Caf e \u0301 Okapi", "After it: the quokka"):
+            assert (await gateway.http.post("/api/chat", json={"text": text})).status_code == 200
+        index = gateway.state.memory_index
+        await index.refresh()
+        await index.refresh_messages()
+        for _ in ("taken in one by one", "rebuilt"):
+            for word in ("wombat", "numbat", "okapi", "quokka"):
+                assert await search(gateway, word), word
+            assert await search(gateway, "\u0301") == []
+            assert (await gateway.http.post("/api/memory/reindex")).status_code == 200
+
+
+@pytest.mark.gen_test(timeout=30)
 async def test_messages_are_of_the_day_where_the_people_are(tmp_path: Path) -> None:
     late_in_london = FakeClock(datetime(2026, 3, 20, 16, 33, tzinfo=UTC))
     async with Gateway(tmp_path, settings={"timezone": "Asia/Tokyo"}, clock=late_in_london) as gateway:
