@@ -41,7 +41,9 @@ def write_frontend(paths: Paths, greeting: str | None, prompts: Sequence[str]) -
             text = edit_toml("", edits)
         write_atomically(path, text.encode(), path.stat().st_mode & 0o777 if path.exists() else 0o644)
     except OSError as error:
-        raise Unavailable(f"frontend.toml cannot be written: {error.strerror}. Check its permissions.") from error
+        raise Unavailable(
+            f"frontend.toml cannot be written: {error.strerror}. Check its permissions and the disk."
+        ) from error
 
 
 def list_folders(paths: Paths) -> list[UserFolder]:

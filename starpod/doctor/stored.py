@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,11 +18,20 @@ from starpod.vault.cipher import Cipher
 from starpod.vault.keyfile import KeyFile
 
 RESTORE = "Stop the gateway and restore a backup; what is there is moved aside, not deleted."
-RESTORE_COMMAND = "starpod restore .starpod/backups/NEWEST.tar.gz"
+NO_BACKUP = "Stop the gateway and run starpod restore with a backup: none is in .starpod/backups."
 LATE_S = 60.0
 """How long a change may wait for the index of a running gateway."""
 OLDEST_PLAUSIBLE = 1_735_689_600  # 2025, before there was a release
 AHEAD_S = 300.0
+
+
+def _restore(core: Path) -> tuple[str, str | None]:
+    """What to do about a database that is lost, and the command for it, with the newest archive of this agent."""
+    archives = list((core.parents[1] / "backups").glob("*.tar.gz"))
+    if not archives:
+        return NO_BACKUP, None
+    newest = max(archives, key=lambda archive: archive.stat().st_mtime)
+    return RESTORE, f"starpod restore {shlex.quote(f'.starpod/backups/{newest.name}')}"
 
 
 def check_core(path: Path) -> tuple[CoreFacts | None, list[Check]]:
@@ -31,15 +41,15 @@ def check_core(path: Path) -> tuple[CoreFacts | None, list[Check]]:
     try:
         if path.stat().st_size and not is_database(path):
             cause = "core.db is no SQLite database"
-            return None, [Check("database", "fail", cause, RESTORE, RESTORE_COMMAND, "database_foreign")]
+            return None, [Check("database", "fail", cause, *_restore(path), "database_foreign")]
         if (problem := facts_store.damage(path)) is not None:
             cause = f"core.db is damaged: {problem}"
-            return None, [Check("database", "fail", cause, RESTORE, RESTORE_COMMAND, "database_damaged")]
+            return None, [Check("database", "fail", cause, *_restore(path), "database_damaged")]
         facts = facts_store.core_facts(path)
     except (Unavailable, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         cause = f"core.db cannot be read: {reason}"
-        return None, [Check("database", "fail", cause, RESTORE, RESTORE_COMMAND, "database_unreadable")]
+        return None, [Check("database", "fail", cause, *_restore(path), "database_unreadable")]
     newest = max(load_migrations())
     if facts.schema > newest:
         cause = f"core.db was written by a newer starpod (schema {facts.schema}, this one knows {newest})"

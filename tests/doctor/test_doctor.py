@@ -6,6 +6,7 @@ import ast
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -602,6 +603,25 @@ def test_every_finding_is_made_in_one_place() -> None:
 def test_the_documentation_names_every_finding() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "pages" / "operations.md").read_text()
     assert [finding for finding in get_args(Finding) if f"`{finding}`" not in page] == []
+
+
+def test_no_command_is_named_where_no_backup_is(paths: Paths) -> None:
+    torn_database(paths)
+    (found,) = [check for check in look(paths) if check.finding == "database_damaged"]
+    assert found.command is None and "none is in .starpod/backups" in str(found.fix)
+
+
+def test_the_command_for_a_lost_database_brings_it_back(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(paths.instance_root)
+    run = [sys.executable, "-m", "starpod"]
+    subprocess.run([*run, "backup"], check=True, capture_output=True)
+    foreign_database(paths)
+    (found,) = [check for check in look(paths) if check.finding == "database_foreign"]
+    assert found.command
+    program, *arguments = shlex.split(found.command)
+    assert program == "starpod"
+    subprocess.run([*run, *arguments], check=True, capture_output=True)
+    assert [check.state for check in look(paths) if check.name == "database"] == ["ok"]
 
 
 def test_an_installation_without_its_pages_is_told(paths: Paths, tmp_path: Path) -> None:
