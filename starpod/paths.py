@@ -37,6 +37,11 @@ class Paths:
         """The database of users, sessions, usage and jobs."""
         return self.db_dir / "core.db"
 
+    @property
+    def backups_dir(self) -> Path:
+        """Where archives go that nobody named a place for."""
+        return self.agent_home / "backups"
+
 
 def find_root(start: Path) -> Path | None:
     """The nearest folder, from `start` upward, that holds an agent (`.starpod/config/agent.toml`, or the older `.starpod/agent.toml`)."""

@@ -103,7 +103,7 @@ class _Writer:
                 yield from (here / name for name in sorted(names))
 
     def _is_left_out(self, folder: Path) -> bool:
-        if folder == self._paths.agent_home / "backups" or folder.name.startswith(".backup-"):
+        if folder == self._paths.backups_dir or folder.name.startswith(".backup-"):
             return True
         if folder.is_symlink():
             self._left_out.append(self._name(folder))

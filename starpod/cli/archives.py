@@ -30,7 +30,7 @@ def backup(
     """Write everything the agent is into one archive, also while it runs. It holds secrets: keep it as safe as them."""
     paths = agent_paths(folder)
     now = SystemClock().now()
-    target = file or paths.agent_home / "backups" / f"starpod-{now:%Y%m%d-%H%M%S}.tar.gz"
+    target = file or paths.backups_dir / f"starpod-{now:%Y%m%d-%H%M%S}.tar.gz"
     with ThreadPoolExecutor(1, initializer=_stand_back) as worker:
         written = worker.submit(write_backup, paths, target.absolute(), now, with_home=not without_home).result()
     typer.echo(f"wrote {written.file_count} files to {target}")

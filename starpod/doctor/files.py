@@ -69,7 +69,7 @@ def check_files(case: Case) -> Iterator[Check]:
 
 def check_backup(case: Case, first_user_at: float | None) -> Check:
     """When the last backup in the agent's own folder was made."""
-    folder = case.paths.agent_home / "backups"
+    folder = case.paths.backups_dir
     made = [path.stat().st_mtime for path in folder.glob("*.tar.gz")] if folder.is_dir() else []
     age_days = (case.now - max(made)) / DAY_S if made else None
     is_young = first_user_at is None or case.now - first_user_at < 7 * DAY_S
@@ -100,7 +100,7 @@ def _logging_problem(path: Path) -> str | None:
 
 def _permissions(paths: Paths) -> Iterator[Check]:
     before = True
-    for path in (paths.db_dir, paths.users_dir, paths.core_db, paths.env_file, paths.agent_home / "backups"):
+    for path in (paths.db_dir, paths.users_dir, paths.core_db, paths.env_file, paths.backups_dir):
         try:
             mode = stat.S_IMODE(path.stat().st_mode)
         except OSError:
@@ -170,7 +170,7 @@ def _leftovers(case: Case) -> Iterator[Check]:
     patterns = {
         paths.instance_root: (".starpod.replaced-*", "home.replaced-*", ".starpod-restore-*"),
         paths.db_dir: ("core.db.before-*", "*.db.rebuild", ".vault_key.*"),
-        paths.agent_home / "backups": (".backup-*", ".*.part"),
+        paths.backups_dir: (".backup-*", ".*.part"),
         paths.config_dir: (".*.tmp", "*.tmp"),
     }
     for folder, names in patterns.items():

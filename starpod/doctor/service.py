@@ -33,7 +33,7 @@ def examine(
     address = running_address(paths.db_dir)
     loaded, found = files.check_config(paths, environ)
     secrets = loaded.environ if loaded is not None else environ
-    facts, database = stored.check_core(paths.core_db)
+    facts, database = stored.check_core(paths)
     case = Case(paths, loaded, secrets, address, now, machine)
     groups: list[Callable[[], Iterable[Check]]] = [
         lambda: files.check_files(case),

@@ -14,6 +14,7 @@ from starpod.doctor.facts_store import CoreFacts
 from starpod.doctor.types import Case, Check
 from starpod.errors import Unavailable
 from starpod.memory import folders
+from starpod.paths import Paths
 from starpod.vault.cipher import Cipher
 from starpod.vault.keyfile import KeyFile
 
@@ -25,31 +26,32 @@ OLDEST_PLAUSIBLE = 1_735_689_600  # 2025, before there was a release
 AHEAD_S = 300.0
 
 
-def _restore(core: Path) -> tuple[str, str | None]:
+def _restore(backups: Path) -> tuple[str, str | None]:
     """What to do about a database that is lost, and the command for it, with the newest archive of this agent."""
-    archives = list((core.parents[1] / "backups").glob("*.tar.gz"))
+    archives = list(backups.glob("*.tar.gz"))
     if not archives:
         return NO_BACKUP, None
     newest = max(archives, key=lambda archive: archive.stat().st_mtime)
     return RESTORE, f"starpod restore {shlex.quote(f'.starpod/backups/{newest.name}')}"
 
 
-def check_core(path: Path) -> tuple[CoreFacts | None, list[Check]]:
+def check_core(paths: Paths) -> tuple[CoreFacts | None, list[Check]]:
     """Whether core.db is whole and fits this program, and what it says."""
+    path = paths.core_db
     if not path.exists():
         return None, [Check("database", "ok", "none yet; the first start makes it")]
     try:
         if path.stat().st_size and not is_database(path):
             cause = "core.db is no SQLite database"
-            return None, [Check("database", "fail", cause, *_restore(path), "database_foreign")]
+            return None, [Check("database", "fail", cause, *_restore(paths.backups_dir), "database_foreign")]
         if (problem := facts_store.damage(path)) is not None:
             cause = f"core.db is damaged: {problem}"
-            return None, [Check("database", "fail", cause, *_restore(path), "database_damaged")]
+            return None, [Check("database", "fail", cause, *_restore(paths.backups_dir), "database_damaged")]
         facts = facts_store.core_facts(path)
     except (Unavailable, OSError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         cause = f"core.db cannot be read: {reason}"
-        return None, [Check("database", "fail", cause, *_restore(path), "database_unreadable")]
+        return None, [Check("database", "fail", cause, *_restore(paths.backups_dir), "database_unreadable")]
     newest = max(load_migrations())
     if facts.schema > newest:
         cause = f"core.db was written by a newer starpod (schema {facts.schema}, this one knows {newest})"
