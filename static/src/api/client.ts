@@ -12,6 +12,12 @@ export class ApiError extends Error {
   }
 }
 
+/** What went wrong, by field; what belongs to none goes to `place`. */
+export function wrongFields(error: unknown, place: string): Record<string, string> {
+  const fields = error instanceof ApiError ? error.fields : {};
+  return Object.keys(fields).length ? fields : { [place]: (error as Error).message };
+}
+
 let whenSignedOut = () => {};
 /** `then` is called when the server says that the sign-in has ended. */
 export function onSignedOut(then: () => void): void {

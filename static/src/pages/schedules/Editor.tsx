@@ -1,6 +1,6 @@
 /** A job: what to do, when, and what to do when it goes wrong. The next times are shown while one writes. */
 import { useEffect, useState } from "preact/hooks";
-import { api, ApiError, enc } from "../../api/client";
+import { api, enc, wrongFields } from "../../api/client";
 import { boot } from "../../app/boot";
 import { t } from "../../i18n";
 import { confirm, Dialog } from "../../ui/dialog";
@@ -43,8 +43,7 @@ export function Editor({ job, onClose }: { job: Job | null; onClose: (saved: boo
       await (job ? api.put(`api/cron/jobs/${enc(job.id)}`, body) : api.post("api/cron/jobs", body));
       onClose(true);
     } catch (error) {
-      const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { form: (error as Error).message });
+      setErrors(wrongFields(error, "form"));
     }
   };
   const schedule_error = Object.entries(errors).find(([name]) => name.startsWith("schedule"))?.[1];

@@ -1,6 +1,6 @@
 /** Limits on what may be spent: how much of each is used, and limits of single people. */
 import { useState } from "preact/hooks";
-import { api, ApiError, enc } from "../../api/client";
+import { api, enc, wrongFields } from "../../api/client";
 import { fully, money, t } from "../../i18n";
 import { Dialog } from "../../ui/dialog";
 import { Card, Failure, Field, useLoaded } from "../../ui/parts";
@@ -65,8 +65,7 @@ export function PersonBudget({ person, onClose }: { person: Person; onClose: (sa
       await api.put(path, { daily_usd: amount("daily_usd"), monthly_usd: amount("monthly_usd") });
       onClose(true);
     } catch (error) {
-      const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { daily_usd: (error as Error).message });
+      setErrors(wrongFields(error, "daily_usd"));
     }
   };
   return (

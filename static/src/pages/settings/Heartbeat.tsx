@@ -1,6 +1,6 @@
 /** What the agent looks after by itself between jobs, and how often. */
 import { useState } from "preact/hooks";
-import { api, ApiError } from "../../api/client";
+import { api, wrongFields } from "../../api/client";
 import { t } from "../../i18n";
 import { Card, Failure, Field, useLoaded } from "../../ui/parts";
 import { toast } from "../../ui/toast";
@@ -32,8 +32,7 @@ export function Heartbeat() {
       loaded.reload();
       toast(t("settings.saved"));
     } catch (error) {
-      const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { content: (error as Error).message });
+      setErrors(wrongFields(error, "content"));
     }
     setBusy(false);
   };

@@ -1,6 +1,6 @@
 /** Skills: instructions that the agent reads when a task fits, written here or drafted by the model. */
 import { useState } from "preact/hooks";
-import { api, ApiError, enc } from "../../api/client";
+import { api, enc, wrongFields } from "../../api/client";
 import { t } from "../../i18n";
 import { confirm, Dialog } from "../../ui/dialog";
 import { Card, Empty, Failure, Field, useLoaded } from "../../ui/parts";
@@ -58,8 +58,7 @@ function Editor({ name: known, detail, onClose }: { name: string | null; detail:
       await (known ? api.put(`${PATH}/${enc(known)}`, body) : api.post(PATH, body));
       onClose(true);
     } catch (error) {
-      const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { form: (error as Error).message });
+      setErrors(wrongFields(error, "form"));
     }
   };
   return (

@@ -1,6 +1,6 @@
 /** How the Telegram bot is doing, and who of the people is linked to which account there. */
 import { useState } from "preact/hooks";
-import { api, ApiError, enc } from "../../api/client";
+import { api, enc, wrongFields } from "../../api/client";
 import { briefly, t } from "../../i18n";
 import { confirm, Dialog } from "../../ui/dialog";
 import { Card, Failure, Field, useLoaded } from "../../ui/parts";
@@ -43,8 +43,7 @@ export function LinkEditor({ person, link, onClose }: { person: Person; link: Li
       await api.put(path, { telegram_id: id.trim() ? Number(id.trim()) : null, username: username.trim().replace(/^@/, "") || null });
       onClose(true);
     } catch (error) {
-      const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { telegram_id: (error as Error).message });
+      setErrors(wrongFields(error, "telegram_id"));
     }
   };
   const unlink = async () => {

@@ -1,6 +1,6 @@
 /** People: who may come in, as what, and with which keys. */
 import { useState } from "preact/hooks";
-import { api, ApiError, enc } from "../../api/client";
+import { api, ApiError, enc, wrongFields } from "../../api/client";
 import { user as me } from "../../app/auth";
 import { t } from "../../i18n";
 import { ask, confirm, Dialog } from "../../ui/dialog";
@@ -23,10 +23,8 @@ function Editor({ person, onClose }: { person: Person | null; onClose: (saved: b
       await (person ? api.put(`${PEOPLE}/${enc(person.id)}`, body) : api.post(PEOPLE, body));
       onClose(true);
     } catch (error) {
-      const fields = error instanceof ApiError ? error.fields : {};
       // Nothing but an address is anybody's alone.
-      const place = error instanceof ApiError && error.status === 409 ? "email" : "display_name";
-      setErrors(Object.keys(fields).length ? fields : { [place]: (error as Error).message });
+      setErrors(wrongFields(error, error instanceof ApiError && error.status === 409 ? "email" : "display_name"));
     }
   };
   return (

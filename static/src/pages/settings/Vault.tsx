@@ -1,6 +1,6 @@
 /** Secrets: named, masked, never shown. */
 import { useState } from "preact/hooks";
-import { api, ApiError, enc } from "../../api/client";
+import { api, enc, wrongFields } from "../../api/client";
 import { briefly, t } from "../../i18n";
 import { confirm, Dialog } from "../../ui/dialog";
 import { Card, Empty, Failure, Field, useLoaded } from "../../ui/parts";
@@ -24,8 +24,7 @@ export function SecretEditor({ name: known, onClose }: { name: string | null; on
       await api.put(`api/settings/vault/${enc(name.trim())}`, { value });
       onClose(true);
     } catch (error) {
-      const fields = error instanceof ApiError ? error.fields : {};
-      setErrors(Object.keys(fields).length ? fields : { form: (error as Error).message });
+      setErrors(wrongFields(error, "form"));
     }
   };
   return (
