@@ -44,6 +44,11 @@ async def shown(page: Page) -> str:
     return str(await reply(page).inner_text())
 
 
+async def one_session(gateway: Gateway) -> str:
+    found = (await gateway.http.get("/api/sessions")).json()
+    return str(found[0]["id"])
+
+
 async def test_a_message_is_answered_and_the_session_has_an_address(tmp_path: Path) -> None:
     async with Gateway(tmp_path, OpenAIServer()) as gateway, Browser(gateway) as browser:
         gateway.provider.play(script("Hello **there**."))
@@ -51,7 +56,7 @@ async def test_a_message_is_answered_and_the_session_has_an_address(tmp_path: Pa
         await say(page, "hi")
         await expect(reply(page)).to_have_text("Hello there.")
         await expect(reply(page).locator("strong")).to_have_text("there")
-        await expect(page).to_have_url(f"{gateway.url}/c/{(await gateway.http.get('/api/sessions')).json()[0]['id']}")
+        await expect(page).to_have_url(f"{gateway.url}/c/{await one_session(gateway)}")
         await page.reload()
         await expect(reply(page)).to_have_text("Hello there.")
 
@@ -62,7 +67,7 @@ async def test_who_goes_on_in_a_chat_that_was_deleted_elsewhere_is_in_a_new_one(
         page = await browser.page()
         await say(page, "hi")
         await expect(reply(page)).to_have_text("First.")
-        old = (await gateway.http.get("/api/sessions")).json()[0]["id"]
+        old = await one_session(gateway)
         await expect(page).to_have_url(f"{gateway.url}/c/{old}")
         await gateway.http.delete(f"/api/sessions/{old}")
         await say(page, "still there?")
@@ -194,11 +199,6 @@ async def test_stop_ends_the_reply_and_keeps_its_text(tmp_path: Path, way: str) 
         assert (await reply(page).evaluate("e => e.textContent")) == "".join(rows[1]["content"].split("\n\n"))
         await page.locator(".stopped").get_by_role("button", name="Retry").click()
         await expect(reply(page)).to_have_text("Again.")
-
-
-async def one_session(gateway: Gateway) -> str:
-    found = (await gateway.http.get("/api/sessions")).json()
-    return str(found[0]["id"])
 
 
 async def test_enter_sends_only_when_it_is_meant(tmp_path: Path) -> None:

@@ -271,10 +271,7 @@ export class Conversation {
     }
     if (frame.type !== "accepted") return true;
     const isNew = this.id !== frame.session_id;
-    if (this.id && isNew) {
-      this.deletedId = this.id;
-      if (open.delete(this.id)) open.set(frame.session_id, this);
-    }
+    if (isNew) this.deletedId = this.id;
     this.id = frame.session_id;
     const existing = this.turns.value.find((other) => other !== turn && other.id === frame.turn_id);
     if (existing) {
@@ -364,8 +361,8 @@ export class Conversation {
 }
 
 /** Conversations that were opened in this tab: they go on while another page is shown. */
-const open = new Map<string, Conversation>();
-const opened = (id: string): Conversation | undefined => open.get(id) ?? [...open.values()].find((each) => each.id === id);
+const open = new Set<Conversation>();
+const opened = (id: string): Conversation | undefined => [...open].find((each) => each.id === id);
 /** The new one, which `/` shows. */
 const fresh = signal(new Conversation(null));
 const running = signal<ReadonlySet<Conversation>>(new Set());
@@ -394,7 +391,7 @@ export function conversation(id: string | null): Conversation {
   let found = opened(id);
   if (!found) {
     found = new Conversation(id);
-    open.set(id, found);
+    open.add(found);
   }
   return found;
 }
@@ -403,11 +400,11 @@ export function conversation(id: string | null): Conversation {
 export function forgetNew(): void {
   const last = fresh.peek();
   if (!last.id && !last.turns.peek().length) return;
-  open.set(last.id ?? last.key, last);
+  open.add(last);
   fresh.value = new Conversation(null);
 }
 
-const everyone = (): Conversation[] => [...open.values(), fresh.peek()];
+const everyone = (): Conversation[] => [...open, fresh.peek()];
 
 let refresh = 0;
 /** The fate of a message that was written before this page was loaded anew. */

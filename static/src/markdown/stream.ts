@@ -9,8 +9,8 @@ const FENCE = /^( {0,3})(`{3,}|~{3,})([^\n`]*)\n/;
 /** Of the blocks at the end, this many stay open: a list or a quote may go on after what follows it. */
 const OPEN_BLOCKS = 2;
 /** A long text is cut into parts of so many blocks, which the style sheet leaves out of layout where they are out of sight. */
-const PART = "part";
 const PART_BLOCKS = 24;
+const PART = "part";
 const CHECKED_LENGTH = 200_000;
 
 export class MarkdownStream {
@@ -150,7 +150,7 @@ function merge(had: Node, wanted: Node): Node {
   if (had.isEqualNode(wanted)) return had;
   // A code block is kept or changed as a whole: it is coloured after it was drawn.
   const isCode = had instanceof HTMLElement && had.classList.contains("code");
-  const isSame = !(had instanceof Text) && had.cloneNode().isEqualNode(wanted.cloneNode());
+  const isSame = !(had instanceof Text) && alike(had, wanted);
   if (isCode && isSame && had.textContent === wanted.textContent) return had;
   if (isCode || !isSame) {
     had.parentNode!.replaceChild(wanted, had);
@@ -160,11 +160,13 @@ function merge(had: Node, wanted: Node): Node {
   return had;
 }
 
+/** Equal but for what is inside. */
+const alike = (a: Node, b: Node): boolean => a.cloneNode().isEqualNode(b.cloneNode());
+
 /** Equal but for highlighting, which comes later and only colours. */
 function same(a: Node, b: Node): boolean {
-  if (a.nodeType !== b.nodeType || a.nodeName !== b.nodeName) return false;
-  if (a.nodeType === Node.TEXT_NODE || a.nodeName === "PRE") return a.textContent === b.textContent;
-  if (!a.cloneNode().isEqualNode(b.cloneNode())) return false;
+  if (a.nodeName === "PRE" && b.nodeName === "PRE") return a.textContent === b.textContent;
+  if (!alike(a, b)) return false;
   if (a.childNodes.length !== b.childNodes.length) {
     a.normalize();
     b.normalize();
